@@ -1,0 +1,2 @@
+//! paceline-cli
+fn main() {}
