@@ -1,0 +1,134 @@
+//! The rate algorithms behind one face.
+//!
+//! Each keeps its own state and answers the same questions: is there room for some units, charge them, correct a
+//! charge. None reads a clock, and all arithmetic is in whole numbers. The words used throughout:
+//!
+//! * `ahead`: units that others will be charged before the units asked about;
+//! * `mark`: all units ever charged to the limit, up to and with one charge, so that marks order charges;
+//! * `now` never goes back: an earlier instant counts as the latest one seen.
+
+mod bucket;
+mod counter;
+mod fixed;
+mod log;
+
+use crate::decision::Ready;
+use crate::demand::Part;
+use crate::quota::{Algorithm as Kind, Quota};
+use crate::time::Time;
+
+pub(crate) use bucket::Bucket;
+pub(crate) use counter::Counter;
+pub(crate) use fixed::Fixed;
+pub(crate) use log::Log;
+
+/// The state of one algorithm. Buckets are a word and lie flat; the others are boxed, to keep small sets small.
+#[derive(Clone, Debug)]
+pub(crate) enum Algorithm {
+    Bucket(Bucket),
+    Log(Box<Log>),
+    Counter(Box<Counter>),
+    Fixed(Box<Fixed>),
+}
+
+macro_rules! each {
+    ($self:expr, $it:ident => $call:expr) => {
+        match $self {
+            Algorithm::Bucket($it) => $call,
+            Algorithm::Log($it) => $call,
+            Algorithm::Counter($it) => $call,
+            Algorithm::Fixed($it) => $call,
+        }
+    };
+}
+
+impl Algorithm {
+    pub(crate) fn new(quota: &Quota, now: Time) -> Self {
+        match quota.kind() {
+            Kind::TokenBucket | Kind::Gcra | Kind::LeakyBucket => Self::Bucket(Bucket::new(quota, now)),
+            Kind::SlidingWindow => Self::Log(Box::new(Log::new(quota, now))),
+            Kind::SlidingCounter => Self::Counter(Box::new(Counter::new(quota, now))),
+            Kind::FixedWindow => Self::Fixed(Box::new(Fixed::new(quota, now))),
+        }
+    }
+
+    /// When `units` can be charged, if `ahead` units more go first.
+    #[inline]
+    pub(crate) fn ready(&mut self, now: Time, units: u64, ahead: u64) -> Ready {
+        each!(self, it => it.ready(now, units, ahead))
+    }
+
+    /// Charges `units`, room or not; `mark` is the limit's total with them.
+    #[inline]
+    pub(crate) fn charge(&mut self, now: Time, units: u64, mark: u64) {
+        each!(self, it => it.charge(now, units, mark))
+    }
+
+    /// Charges `extra` units more to a demand admitted at `admitted`; `mark` is the limit's total with them. Only a log
+    /// can still enter them at the admission.
+    pub(crate) fn add(&mut self, now: Time, admitted: Time, extra: u64, mark: u64) {
+        match self {
+            Self::Log(it) => it.add(now, admitted, extra, mark),
+            other => other.charge(now, extra, mark),
+        }
+    }
+
+    /// Takes up to `units` of a charge back, as far as the algorithm still can; says how many. `since` are the units
+    /// charged to the limit after it.
+    pub(crate) fn refund(&mut self, now: Time, part: &Part, admitted: Time, units: u64, since: u64) -> u64 {
+        match self {
+            Self::Bucket(it) => it.refund(now, units, since),
+            Self::Log(it) => it.refund(now, part.mark, units),
+            Self::Counter(it) => it.refund(now, admitted, units),
+            Self::Fixed(it) => it.refund(now, admitted, units),
+        }
+    }
+
+    /// The permit of a charge came back.
+    pub(crate) fn complete(&mut self, now: Time, units: u64, mark: u64) {
+        if let Self::Log(it) = self {
+            it.complete(now, units, mark);
+        }
+    }
+
+    /// Whether returning permits matter to it.
+    pub(crate) fn awaits_completion(&self) -> bool {
+        matches!(self, Self::Log(it) if it.awaits_completion())
+    }
+
+    /// Units that stand charged now.
+    pub(crate) fn used(&mut self, now: Time) -> u64 {
+        each!(self, it => it.used(now))
+    }
+
+    /// Puts another quota in force, keeping what stands charged.
+    pub(crate) fn requota(&mut self, now: Time, quota: &Quota, mark: u64) {
+        match (&mut *self, quota.kind()) {
+            (Self::Bucket(it), Kind::TokenBucket | Kind::Gcra | Kind::LeakyBucket) => it.requota(now, quota),
+            (Self::Log(it), Kind::SlidingWindow) => it.requota(now, quota),
+            (Self::Counter(it), Kind::SlidingCounter) => it.requota(now, quota),
+            (Self::Fixed(it), Kind::FixedWindow) => it.requota(now, quota),
+            _ => {
+                let used = self.used(now);
+                *self = Self::new(quota, now);
+                self.charge(now, used, mark);
+            }
+        }
+    }
+
+    /// Lets `available` units be free at most; what is taken away counts as the service's own window does, where its
+    /// end is known.
+    pub(crate) fn cap_available(&mut self, now: Time, available: u64, window_ends: Option<Time>, mark: u64) {
+        match self {
+            Self::Bucket(it) => it.cap_available(now, available),
+            Self::Log(it) => it.cap_available(now, available, window_ends, mark),
+            Self::Counter(it) => it.cap_available(now, available),
+            Self::Fixed(it) => it.cap_available(now, available, window_ends),
+        }
+    }
+
+    /// Lets at least `available` units be free.
+    pub(crate) fn lift_available(&mut self, now: Time, available: u64) {
+        each!(self, it => it.lift_available(now, available))
+    }
+}

@@ -1,0 +1,103 @@
+//! Token bucket, GCRA and leaky bucket: one word that drains.
+//!
+//! The word is the *level*, what was charged and has not drained yet, in unit-nanoseconds: a unit weighs one period,
+//! and every nanosecond drains `amount`. So nothing is ever rounded, and a decision multiplies and compares but never
+//! divides. A token bucket and GCRA are the same thing seen from two sides (tokens left; theoretical arrival time);
+//! a leaky bucket differs in one point only: a demand may enter only when the level is zero.
+
+use crate::decision::Ready;
+use crate::quota::{Algorithm, Quota};
+use crate::time::Time;
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Bucket {
+    level: u128,
+    at: Time,
+    amount: u64,
+    period: u64,
+    /// Units it holds; [`PACED`] marks a leaky bucket.
+    depth: u64,
+}
+
+/// A depth of nothing: only an empty bucket takes a demand.
+const PACED: u64 = 0;
+
+impl Bucket {
+    pub(crate) fn new(quota: &Quota, now: Time) -> Self {
+        let depth = match quota.kind() {
+            Algorithm::LeakyBucket => PACED,
+            _ => quota.capacity(),
+        };
+        Self { level: 0, at: now, amount: quota.amount(), period: quota.guarded_nanos(), depth }
+    }
+
+    fn weight(&self, units: u64) -> u128 {
+        u128::from(units) * u128::from(self.period)
+    }
+
+    #[inline]
+    fn drain(&mut self, now: Time) {
+        let passed = now.nanos_since(self.at);
+        self.level = self.level.saturating_sub(u128::from(passed) * u128::from(self.amount));
+        self.at = self.at.max(now);
+    }
+
+    #[inline]
+    pub(crate) fn ready(&mut self, now: Time, units: u64, ahead: u64) -> Ready {
+        self.drain(now);
+        let paced = self.depth == PACED;
+        if units > if paced { self.amount } else { self.depth } {
+            return Ready::Never;
+        }
+        let allowed = if paced { 0 } else { self.weight(self.depth - units) };
+        let level = self.level.saturating_add(self.weight(ahead));
+        if level <= allowed {
+            return Ready::Now;
+        }
+        let wait = (level - allowed).div_ceil(u128::from(self.amount));
+        Ready::at(self.at.plus_nanos(u64::try_from(wait).unwrap_or(u64::MAX)), now)
+    }
+
+    #[inline]
+    pub(crate) fn charge(&mut self, now: Time, units: u64, _mark: u64) {
+        self.drain(now);
+        self.level = self.level.saturating_add(self.weight(units));
+    }
+
+    /// First in, first out: what was charged since lies above the charge, so what is left of it is at most the level
+    /// without that. Giving back more would let the drained part be used twice.
+    pub(crate) fn refund(&mut self, now: Time, units: u64, since: u64) -> u64 {
+        self.drain(now);
+        let undrained = self.level.saturating_sub(self.weight(since)) / u128::from(self.period);
+        let back = units.min(u64::try_from(undrained).unwrap_or(u64::MAX));
+        self.level -= self.weight(back);
+        back
+    }
+
+    pub(crate) fn used(&mut self, now: Time) -> u64 {
+        self.drain(now);
+        u64::try_from(self.level.div_ceil(u128::from(self.period))).unwrap_or(u64::MAX)
+    }
+
+    pub(crate) fn requota(&mut self, now: Time, quota: &Quota) {
+        self.drain(now);
+        let level = self.level;
+        let old_period = u128::from(self.period);
+        *self = Self::new(quota, self.at);
+        // Whole units and the rest apart, so that the product fits; the rest is rounded up, to the safe side.
+        let period = u128::from(self.period);
+        self.level = (level / old_period).saturating_mul(period) + ((level % old_period) * period).div_ceil(old_period);
+    }
+
+    pub(crate) fn cap_available(&mut self, now: Time, available: u64) {
+        self.drain(now);
+        let floor = self.weight(self.depth.max(1).saturating_sub(available));
+        self.level = self.level.max(floor);
+    }
+
+    pub(crate) fn lift_available(&mut self, now: Time, available: u64) {
+        self.drain(now);
+        let ceiling = self.weight(self.depth.max(1).saturating_sub(available));
+        self.level = self.level.min(ceiling);
+    }
+}

@@ -1,0 +1,97 @@
+//! Fixed window: one counter, emptied at each boundary.
+//!
+//! The boundaries form a grid from the instant the limit was made, or from the reset it was told. Across a boundary
+//! two windows' amounts can come at once. The guard lengthens the grid, or, where the grid is the service's own,
+//! delays each opening.
+
+use crate::decision::Ready;
+use crate::quota::Quota;
+use crate::time::Time;
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Fixed {
+    end: Time,
+    count: u64,
+    latest: Time,
+    amount: u64,
+    period: u64,
+}
+
+impl Fixed {
+    pub(crate) fn new(quota: &Quota, now: Time) -> Self {
+        let (period, end) = match quota.first_reset() {
+            Some(left) => (Quota::new(1, quota.period()).guarded_nanos(), now + left + quota.guard_pad()),
+            None => (quota.guarded_nanos(), now.plus_nanos(quota.guarded_nanos())),
+        };
+        Self { end, count: 0, latest: now, amount: quota.amount(), period }
+    }
+
+    fn advance(&mut self, now: Time) {
+        self.latest = self.latest.max(now);
+        if self.latest >= self.end {
+            let passed = self.latest.nanos_since(self.end) / self.period + 1;
+            self.end = self.end.plus_nanos(passed.saturating_mul(self.period));
+            self.count = 0;
+        }
+    }
+
+    pub(crate) fn ready(&mut self, now: Time, units: u64, ahead: u64) -> Ready {
+        self.advance(now);
+        if units > self.amount {
+            return Ready::Never;
+        }
+        let asked = u128::from(units) + u128::from(ahead);
+        if asked > u128::from(self.amount) {
+            Ready::OnReturn
+        } else if u128::from(self.count) + asked <= u128::from(self.amount) {
+            Ready::Now
+        } else {
+            Ready::at(self.end, self.latest)
+        }
+    }
+
+    pub(crate) fn charge(&mut self, now: Time, units: u64, _mark: u64) {
+        self.advance(now);
+        self.count = self.count.saturating_add(units);
+    }
+
+    pub(crate) fn refund(&mut self, now: Time, admitted: Time, units: u64) -> u64 {
+        self.advance(now);
+        if self.end.nanos_since(admitted) > self.period {
+            return 0;
+        }
+        let back = units.min(self.count);
+        self.count -= back;
+        back
+    }
+
+    pub(crate) fn used(&mut self, now: Time) -> u64 {
+        self.advance(now);
+        self.count
+    }
+
+    pub(crate) fn requota(&mut self, now: Time, quota: &Quota) {
+        self.advance(now);
+        let count = self.count;
+        let period_changes = quota.guarded_nanos() != self.period || quota.first_reset().is_some();
+        let end = self.end;
+        *self = Self::new(quota, self.latest);
+        self.count = count;
+        if !period_changes {
+            self.end = end;
+        }
+    }
+
+    pub(crate) fn cap_available(&mut self, now: Time, available: u64, window_ends: Option<Time>) {
+        self.advance(now);
+        if let Some(end) = window_ends {
+            self.end = end.max(self.latest.plus_nanos(1));
+        }
+        self.count = self.count.max(self.amount.saturating_sub(available));
+    }
+
+    pub(crate) fn lift_available(&mut self, now: Time, available: u64) {
+        self.advance(now);
+        self.count = self.count.min(self.amount.saturating_sub(available));
+    }
+}

@@ -1,0 +1,94 @@
+//! What a call asks for, and what it was charged.
+
+use smallvec::SmallVec;
+
+use crate::time::Time;
+
+/// A limit's place in its set.
+pub type Index = u16;
+
+/// One limit's share of a demand and, once granted, of the permit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Part {
+    /// Which limit.
+    pub limit: Index,
+    /// Units asked for; once granted, units that stand charged.
+    pub units: u64,
+    /// Where the charge lies in the limit's history: all that was ever charged there, up to and with this charge.
+    pub(crate) mark: u64,
+}
+
+/// An amount for each of some limits: sorted, each limit once.
+///
+/// ```
+/// use paceline_core::Demand;
+///
+/// let demand: Demand = [(1, 900), (0, 1), (1, 100)].into_iter().collect();
+/// assert_eq!(demand.parts().iter().map(|p| (p.limit, p.units)).collect::<Vec<_>>(), [(0, 1), (1, 1_000)]);
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Demand {
+    parts: SmallVec<[Part; 3]>,
+}
+
+impl Demand {
+    /// Adds `units` of `limit`; amounts of one limit add up, saturating.
+    pub fn add(&mut self, limit: Index, units: u64) {
+        let part = Part { limit, units, mark: 0 };
+        match self.parts.last() {
+            Some(last) if last.limit >= limit => match self.parts.binary_search_by_key(&limit, |p| p.limit) {
+                Ok(at) => self.parts[at].units = self.parts[at].units.saturating_add(units),
+                Err(at) => self.parts.insert(at, part),
+            },
+            _ => self.parts.push(part),
+        }
+    }
+
+    /// The parts, by limit.
+    #[must_use]
+    pub fn parts(&self) -> &[Part] {
+        &self.parts
+    }
+
+    /// The units asked of `limit`, if it is named.
+    #[must_use]
+    pub fn units(&self, limit: Index) -> Option<u64> {
+        let at = self.parts.binary_search_by_key(&limit, |p| p.limit).ok()?;
+        Some(self.parts[at].units)
+    }
+
+    pub(crate) fn parts_mut(&mut self) -> &mut [Part] {
+        &mut self.parts
+    }
+
+    /// The part of `limit`, added with no units where it is missing.
+    pub(crate) fn part_mut(&mut self, limit: Index) -> &mut Part {
+        if self.units(limit).is_none() {
+            self.add(limit, 0);
+        }
+        let at = self.parts.partition_point(|p| p.limit < limit);
+        &mut self.parts[at]
+    }
+}
+
+impl FromIterator<(Index, u64)> for Demand {
+    fn from_iter<I: IntoIterator<Item = (Index, u64)>>(amounts: I) -> Self {
+        let mut demand = Self::default();
+        for (limit, units) in amounts {
+            demand.add(limit, units);
+        }
+        demand
+    }
+}
+
+/// A granted demand: what stands charged, and since when.
+///
+/// It is data, not a guard: whoever holds it owes the set one [`release`](crate::Set::release).
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[must_use = "a grant that is not released holds its resources for ever"]
+pub struct Grant {
+    /// The instant of admission.
+    pub at: Time,
+    /// What stands charged.
+    pub charged: Demand,
+}

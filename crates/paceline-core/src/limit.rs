@@ -1,0 +1,196 @@
+//! One limit: a rate or a resource, with the bookkeeping that both share.
+
+use std::sync::Arc;
+
+use crate::algorithm::Algorithm;
+use crate::decision::Ready;
+use crate::demand::Part;
+use crate::error::{ChangeError, QuotaError};
+use crate::quota::Quota;
+use crate::resource::Resource;
+use crate::server::ServerState;
+use crate::time::Time;
+use crate::view::{LimitKind, LimitView};
+
+/// One constraint: units per period, or units at once.
+#[derive(Clone, Debug)]
+pub struct Limit(Kind);
+
+#[derive(Clone, Debug)]
+enum Kind {
+    Rate(Rate),
+    Resource(Resource),
+}
+
+#[derive(Clone, Debug)]
+struct Rate {
+    algorithm: Algorithm,
+    /// All units ever charged, wrapping: the mark of the latest charge.
+    charged: u64,
+    /// What its owner asked for. What is in force may be less, where the service said so. Shared by all limits made
+    /// from one description.
+    quota: Arc<Quota>,
+    /// The amount in force.
+    amount: u64,
+}
+
+impl Limit {
+    /// A rate limit that starts with nothing used.
+    ///
+    /// # Errors
+    ///
+    /// What [`Quota::validate`] finds.
+    pub fn rate(quota: impl Into<Arc<Quota>>, now: Time) -> Result<Self, QuotaError> {
+        let quota = quota.into();
+        quota.validate()?;
+        let algorithm = Algorithm::new(&quota, now);
+        let amount = quota.amount();
+        Ok(Self(Kind::Rate(Rate { algorithm, charged: 0, quota, amount })))
+    }
+
+    /// A resource limit of `capacity` units, all free.
+    ///
+    /// # Errors
+    ///
+    /// [`ChangeError::ZeroCapacity`].
+    pub fn resource(capacity: u64) -> Result<Self, ChangeError> {
+        if capacity == 0 {
+            return Err(ChangeError::ZeroCapacity);
+        }
+        Ok(Self(Kind::Resource(Resource::new(capacity))))
+    }
+
+    /// The most that one demand can ask for.
+    #[must_use]
+    pub fn capacity(&self) -> u64 {
+        match &self.0 {
+            Kind::Rate(rate) => rate.quota.with_amount(rate.amount).capacity(),
+            Kind::Resource(resource) => resource.capacity,
+        }
+    }
+
+    #[inline]
+    pub(crate) fn ready(&mut self, now: Time, units: u64, ahead: u64) -> Ready {
+        match &mut self.0 {
+            Kind::Rate(rate) => rate.algorithm.ready(now, units, ahead),
+            Kind::Resource(resource) => resource.ready(units, ahead),
+        }
+    }
+
+    #[inline]
+    pub(crate) fn charge(&mut self, now: Time, part: &mut Part) {
+        match &mut self.0 {
+            Kind::Rate(rate) => {
+                rate.charged = rate.charged.wrapping_add(part.units);
+                part.mark = rate.charged;
+                rate.algorithm.charge(now, part.units, rate.charged);
+            }
+            Kind::Resource(resource) => resource.in_use = resource.in_use.saturating_add(part.units),
+        }
+    }
+
+    /// Corrects what `part` is charged to `actual`; it then says what really stands charged.
+    pub(crate) fn settle(&mut self, now: Time, admitted: Time, part: &mut Part, actual: u64) {
+        match &mut self.0 {
+            Kind::Rate(rate) if actual > part.units => {
+                let extra = actual - part.units;
+                rate.charged = rate.charged.wrapping_add(extra);
+                rate.algorithm.add(now, admitted, extra, rate.charged);
+                part.units = actual;
+            }
+            Kind::Rate(rate) => {
+                let since = rate.charged.wrapping_sub(part.mark);
+                part.units -= rate.algorithm.refund(now, part, admitted, part.units - actual, since);
+            }
+            Kind::Resource(resource) => {
+                resource.in_use = resource.in_use.saturating_sub(part.units).saturating_add(actual);
+                part.units = actual;
+            }
+        }
+    }
+
+    /// The permit came back.
+    pub(crate) fn release(&mut self, now: Time, part: &Part) {
+        match &mut self.0 {
+            Kind::Rate(rate) => rate.algorithm.complete(now, part.units, rate.charged),
+            Kind::Resource(resource) => resource.in_use = resource.in_use.saturating_sub(part.units),
+        }
+    }
+
+    /// Whether a returning permit changes anything here.
+    #[must_use]
+    pub fn returns(&self) -> bool {
+        match &self.0 {
+            Kind::Rate(rate) => rate.algorithm.awaits_completion(),
+            Kind::Resource(_) => true,
+        }
+    }
+
+    pub(crate) fn is_resource(&self) -> bool {
+        matches!(self.0, Kind::Resource(_))
+    }
+
+    pub(crate) fn set_quota(&mut self, now: Time, quota: Quota) -> Result<(), ChangeError> {
+        let Kind::Rate(rate) = &mut self.0 else { return Err(ChangeError::NotARate) };
+        quota.validate()?;
+        rate.algorithm.requota(now, &quota, rate.charged);
+        rate.amount = quota.amount();
+        rate.quota = Arc::new(quota);
+        Ok(())
+    }
+
+    pub(crate) fn set_capacity(&mut self, capacity: u64) -> Result<(), ChangeError> {
+        match &mut self.0 {
+            Kind::Rate(_) => Err(ChangeError::NotAResource),
+            Kind::Resource(_) if capacity == 0 => Err(ChangeError::ZeroCapacity),
+            Kind::Resource(resource) => {
+                resource.capacity = capacity;
+                Ok(())
+            }
+        }
+    }
+
+    /// Forgets what a rate was charged; a resource keeps what is out.
+    pub(crate) fn reset(&mut self, now: Time) {
+        if let Kind::Rate(rate) = &mut self.0 {
+            rate.algorithm = Algorithm::new(&rate.quota, now);
+            rate.amount = rate.quota.amount();
+            // A gap in the marks, so that no older charge can be refunded from the fresh state.
+            rate.charged = rate.charged.wrapping_add(u64::MAX / 4);
+            rate.algorithm.charge(now, 0, rate.charged);
+        }
+    }
+
+    pub(crate) fn sync(&mut self, now: Time, state: &ServerState, part: Option<&Part>) -> Result<(), ChangeError> {
+        let Kind::Rate(rate) = &mut self.0 else { return Err(ChangeError::NotARate) };
+        if let Some(limit) = state.limit {
+            let amount = if state.authoritative { limit } else { limit.min(rate.quota.amount()) }.max(1);
+            if amount != rate.amount {
+                rate.algorithm.requota(now, &rate.quota.with_amount(amount), rate.charged);
+                rate.amount = amount;
+            }
+        }
+        if let Some(remaining) = state.remaining {
+            let since = part.map_or(0, |part| rate.charged.wrapping_sub(part.mark));
+            let available = remaining.saturating_sub(since);
+            let ends = state.reset.and_then(|reset| reset.window_end(now));
+            rate.algorithm.cap_available(now, available, ends, rate.charged);
+            if state.authoritative {
+                rate.algorithm.lift_available(now, available);
+            }
+        }
+        Ok(())
+    }
+
+    pub(crate) fn view(&mut self, now: Time) -> LimitView {
+        let capacity = self.capacity();
+        let (kind, amount, used) = match &mut self.0 {
+            Kind::Rate(rate) => {
+                (LimitKind::Rate(rate.quota.with_amount(rate.amount)), rate.amount, rate.algorithm.used(now))
+            }
+            Kind::Resource(it) => (LimitKind::Resource, it.capacity, it.in_use),
+        };
+        let ceiling = if matches!(kind, LimitKind::Resource) { amount } else { capacity.max(1) };
+        LimitView { kind, capacity, used, available: ceiling.saturating_sub(used), debt: used.saturating_sub(ceiling) }
+    }
+}

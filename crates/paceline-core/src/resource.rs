@@ -1,0 +1,30 @@
+//! Units at once: a counted resource.
+//!
+//! Shrinking below what is out is a debt that returning permits pay: nothing is granted until the units in use are
+//! back under the capacity, and nothing is ever replaced.
+
+use crate::decision::Ready;
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Resource {
+    pub(crate) capacity: u64,
+    pub(crate) in_use: u64,
+}
+
+impl Resource {
+    pub(crate) fn new(capacity: u64) -> Self {
+        Self { capacity, in_use: 0 }
+    }
+
+    #[inline]
+    pub(crate) fn ready(self, units: u64, ahead: u64) -> Ready {
+        let asked = u128::from(self.in_use) + u128::from(ahead) + u128::from(units);
+        if units > self.capacity {
+            Ready::Never
+        } else if asked <= u128::from(self.capacity) {
+            Ready::Now
+        } else {
+            Ready::OnReturn
+        }
+    }
+}

@@ -1,0 +1,211 @@
+//! Limits that are acquired together, and the demands that wait for them: the engine, without a lock or a clock.
+//!
+//! Every call passes the instant in and every answer is data. Whoever owns a set guards it with one lock, and after
+//! each call wakes the wakers that the call handed out. Three rules make the whole:
+//!
+//! * a demand is charged on all its limits at one instant or on none ([`Set::try_acquire`]);
+//! * whatever gives room is followed by [`pump`](Set::pump), which grants all that can be granted, in order;
+//! * [`Set::next`] says when to pump again if nothing happens before.
+
+mod change;
+mod joint;
+mod passing;
+mod pump;
+
+use smallvec::SmallVec;
+
+use crate::decision::{Decision, Ready, Refusal};
+use crate::demand::{Demand, Grant};
+use crate::limit::Limit;
+use crate::order::Order;
+use crate::queue::{Outcome, Queue, Ticket, Waiter};
+use crate::time::Time;
+
+/// Limits that are acquired together. `W` is what its owner wakes waiters by.
+#[derive(Debug)]
+pub struct Set<W> {
+    id: u64,
+    limits: Box<[Limit]>,
+    /// When the gate opens.
+    gate: Time,
+    closed: bool,
+    granted: u64,
+    /// Made by the first that has to wait.
+    queue: Option<Box<Queue<W>>>,
+}
+
+/// What a call leads to: to be acted on once the set's lock is released.
+#[derive(Debug)]
+pub struct Events<W> {
+    /// To be woken: decided.
+    pub woken: SmallVec<[W; 2]>,
+    /// Joint demands that this set would grant, for somebody with all the locks to try.
+    pub joint: SmallVec<[Ticket; 1]>,
+}
+
+impl<W> Default for Events<W> {
+    fn default() -> Self {
+        Self { woken: SmallVec::new(), joint: SmallVec::new() }
+    }
+}
+
+impl<W> Set<W> {
+    /// A set of `limits`; a demand names them by their index. `id` tells sets of one process apart.
+    #[must_use]
+    pub fn new(id: u64, limits: impl Into<Box<[Limit]>>) -> Self {
+        Self { id, limits: limits.into(), gate: Time::ZERO, closed: false, granted: 0, queue: None }
+    }
+
+    /// Charges all of `demand` now, or nothing.
+    ///
+    /// Nobody who waits is delayed by it: while others wait, only what remains after their demands are set aside can be
+    /// had (see `passing`).
+    #[inline]
+    pub fn try_acquire(&mut self, now: Time, demand: &mut Demand, order: Order, events: &mut Events<W>) -> Decision {
+        let decision = self.check(now, demand, order, None, events);
+        if decision == Decision::Granted {
+            self.charge(now, demand);
+        }
+        decision
+    }
+
+    /// What [`try_acquire`](Self::try_acquire) would answer, charging nothing.
+    #[inline]
+    pub fn check(
+        &mut self,
+        now: Time,
+        demand: &Demand,
+        order: Order,
+        group: Option<u64>,
+        events: &mut Events<W>,
+    ) -> Decision {
+        if self.waiting() > 0 {
+            self.pump(now, events);
+        }
+        let ready = self.room(now, demand);
+        match ready {
+            Ready::Never => Decision::Never(self.refusal(demand)),
+            _ if self.closed => Decision::Never(Refusal::Closed),
+            _ if now < self.gate => wait(now, Ready::At(self.gate).and(ready)),
+            Ready::Now if self.waiting() > 0 => wait(now, self.passing(now, demand, order, group)),
+            _ => wait(now, ready),
+        }
+    }
+
+    /// When all of `demand` has room, whoever else waits.
+    #[inline]
+    pub(crate) fn room(&mut self, now: Time, demand: &Demand) -> Ready {
+        let limits = &mut self.limits;
+        let parts = demand.parts().iter();
+        parts.fold(Ready::Now, |ready, part| ready.and(limits[usize::from(part.limit)].ready(now, part.units, 0)))
+    }
+
+    /// Charges `demand`, room or not.
+    #[inline]
+    pub fn charge(&mut self, now: Time, demand: &mut Demand) {
+        for part in demand.parts_mut() {
+            self.limits[usize::from(part.limit)].charge(now, part);
+        }
+        self.granted += 1;
+    }
+
+    /// The earliest that `demand` could be granted, were every outstanding permit refunded and returned now: a deadline
+    /// before that cannot be met. `outstanding` says whether there is any.
+    pub fn at_best(&mut self, now: Time, demand: &Demand, outstanding: bool) -> Decision {
+        let ready = match self.room(now, demand) {
+            Ready::At(_) | Ready::OnReturn if outstanding => Ready::Now,
+            ready => ready,
+        };
+        match ready {
+            Ready::Never => Decision::Never(self.refusal(demand)),
+            ready => wait(now, Ready::at(self.gate, now).and(ready)),
+        }
+    }
+
+    /// Lets a demand wait. Call [`try_acquire`](Self::try_acquire) first, under the same lock.
+    pub fn enqueue(&mut self, now: Time, waiter: Waiter<W>, events: &mut Events<W>) -> Ticket {
+        let ticket = self.queue.get_or_insert_with(|| Box::new(Queue::new())).push(waiter);
+        self.pump(now, events);
+        ticket
+    }
+
+    /// The outcome of a wait, once; none while it lasts or where it was collected before.
+    pub fn collect(&mut self, ticket: Ticket) -> Option<Outcome> {
+        self.queue.as_mut()?.collect(ticket)
+    }
+
+    /// Whether a wait still lasts.
+    #[must_use]
+    pub fn is_waiting(&self, ticket: Ticket) -> bool {
+        self.queue.as_ref().is_some_and(|queue| queue.is_waiting(ticket))
+    }
+
+    /// Replaces the waker of a wait that lasts.
+    pub fn set_waker(&mut self, ticket: Ticket, waker: W) {
+        if let Some(entry) = self.queue.as_mut().and_then(|queue| queue.get(ticket)) {
+            entry.waker = Some(waker);
+        }
+    }
+
+    /// Ends a wait from outside; a grant that was not collected goes back.
+    pub fn cancel(&mut self, now: Time, ticket: Ticket, events: &mut Events<W>) {
+        let Some(queue) = &mut self.queue else { return };
+        queue.forget(ticket);
+        if let Some(Outcome::Granted(grant)) = queue.collect(ticket) {
+            self.undo(now, grant);
+        }
+        self.pump(now, events);
+    }
+
+    /// Gives a permit's resources back.
+    #[inline]
+    pub fn release(&mut self, now: Time, grant: &Grant, events: &mut Events<W>) {
+        for part in grant.charged.parts() {
+            self.limits[usize::from(part.limit)].release(now, part);
+        }
+        if self.waiting() > 0 {
+            self.pump(now, events);
+        }
+    }
+
+    /// Takes a grant back as if it had never been, as far as the algorithms can.
+    pub fn undo(&mut self, now: Time, mut grant: Grant) {
+        for part in grant.charged.parts_mut() {
+            let limit = &mut self.limits[usize::from(part.limit)];
+            limit.settle(now, grant.at, part, 0);
+            limit.release(now, part);
+        }
+        self.granted -= 1;
+    }
+
+    /// When to [`pump`](Self::pump) again if nothing happens before.
+    #[must_use]
+    pub fn next(&self) -> Option<Time> {
+        self.queue.as_ref().filter(|queue| queue.waiting() > 0)?.next
+    }
+
+    /// How many wait.
+    #[inline]
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        self.queue.as_ref().map_or(0, |queue| queue.waiting())
+    }
+
+    pub(crate) fn refusal(&self, demand: &Demand) -> Refusal {
+        let capacity = |part: &crate::demand::Part| self.limits[usize::from(part.limit)].capacity();
+        let too_large = demand.parts().iter().find(|part| part.units > capacity(part));
+        too_large.map_or(Refusal::Closed, |part| Refusal::TooLarge {
+            limit: part.limit,
+            asked: part.units,
+            capacity: capacity(part),
+        })
+    }
+}
+
+fn wait(now: Time, ready: Ready) -> Decision {
+    match ready {
+        Ready::Now => Decision::Granted,
+        Ready::At(then) => Decision::Wait(then.since(now)),
+        Ready::OnReturn | Ready::Never => Decision::Wait(std::time::Duration::MAX),
+    }
+}

@@ -1,0 +1,106 @@
+//! Granting all that can be granted, in order.
+
+use super::{Events, Set};
+use crate::decision::Ready;
+use crate::queue::{Party, Ticket};
+use crate::time::Time;
+
+impl<W> Set<W> {
+    /// Decides every wait that can be decided at `now` and works out when to look again.
+    ///
+    /// Costs one decision a grant, plus one for each line of waiters that has to go on waiting.
+    pub fn pump(&mut self, now: Time, events: &mut Events<W>) {
+        while let Some(ticket) = self.queue.as_ref().and_then(|queue| queue.overdue(now)) {
+            self.decide(ticket, Err(None), events);
+        }
+        let next = if now < self.gate { Some(self.gate) } else { self.grant_heads(now, events) };
+        if let Some(queue) = &mut self.queue {
+            queue.next = match (next, queue.first_deadline()) {
+                (Some(a), Some(b)) => Some(a.min(b)),
+                (a, b) => a.or(b),
+            };
+        }
+    }
+
+    fn grant_heads(&mut self, now: Time, events: &mut Events<W>) -> Option<Time> {
+        'again: loop {
+            events.joint.clear();
+            let mut next = None::<Time>;
+            for head in self.queue.as_ref()?.heads() {
+                match self.head_ready(now, head) {
+                    Ready::Now if self.is_joint(head) => events.joint.push(head),
+                    Ready::Now => {
+                        self.grant_head(now, head, events);
+                        continue 'again;
+                    }
+                    Ready::Never => {
+                        let refusal = self.refusal(&self.queue.as_ref()?.at(head.slot()).demand);
+                        self.decide(head, Err(Some(refusal)), events);
+                        continue 'again;
+                    }
+                    Ready::At(then) => next = Some(next.map_or(then, |next| next.min(then))),
+                    Ready::OnReturn => {}
+                }
+            }
+            return next;
+        }
+    }
+
+    /// When a head may be granted, by its limits and by those who stand before it.
+    pub(super) fn head_ready(&mut self, now: Time, head: Ticket) -> Ready {
+        // The queue steps aside so that the limits can be asked; a box moves, its contents do not.
+        let Some(queue) = self.queue.take() else { return Ready::OnReturn };
+        let entry = queue.at(head.slot());
+        let mut ready = self.room(now, &entry.demand);
+        if ready == Ready::Now && queue.lines().len() > 1 {
+            ready = self.passing_in(&queue, now, &entry.demand, entry.order);
+        }
+        self.queue = Some(queue);
+        ready
+    }
+
+    fn is_joint(&self, ticket: Ticket) -> bool {
+        let entry = self.queue.as_ref().map(|queue| queue.at(ticket.slot()));
+        entry.is_some_and(|entry| matches!(entry.party.as_deref(), Some(Party::AllOf { .. })))
+    }
+
+    fn grant_head(&mut self, now: Time, head: Ticket, events: &mut Events<W>) {
+        let Some(entry) = self.queue.as_mut().and_then(|queue| queue.get(head)) else { return };
+        let taken_elsewhere = match entry.party.as_deref() {
+            Some(Party::AnyOf { claim, member }) => !claim.take(*member),
+            _ => false,
+        };
+        if taken_elsewhere {
+            self.queue.iter_mut().for_each(|queue| queue.forget(head));
+        } else {
+            self.grant(now, head, events);
+        }
+    }
+
+    /// Charges a waiter and ends its wait.
+    pub(super) fn grant(&mut self, now: Time, ticket: Ticket, events: &mut Events<W>) {
+        let Some(mut queue) = self.queue.take() else { return };
+        if let Some(entry) = queue.get(ticket) {
+            self.charge(now, &mut entry.demand);
+        }
+        self.queue = Some(queue);
+        self.decide(ticket, Ok(now), events);
+    }
+
+    pub(super) fn decide(
+        &mut self,
+        ticket: Ticket,
+        outcome: Result<Time, Option<crate::Refusal>>,
+        events: &mut Events<W>,
+    ) {
+        let Some(queue) = &mut self.queue else { return };
+        // A wait in several sets ends with the claim: whoever ends it here has to take it too.
+        let claim = queue.get(ticket).and_then(|entry| entry.party.as_deref());
+        if let (Some(Party::AnyOf { claim, member }), Err(_)) = (claim, &outcome) {
+            if !claim.take(*member) {
+                return queue.forget(ticket);
+            }
+        }
+        events.woken.extend(queue.decide(ticket, outcome));
+    }
+}
