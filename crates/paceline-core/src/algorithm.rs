@@ -65,11 +65,14 @@ impl Algorithm {
     }
 
     /// Charges `extra` units more to a demand admitted at `admitted`; `mark` is the limit's total with them. Only a log
-    /// can still enter them at the admission.
-    pub(crate) fn add(&mut self, now: Time, admitted: Time, extra: u64, mark: u64) {
+    /// can still enter them at the admission. Says under which mark they lie.
+    pub(crate) fn add(&mut self, now: Time, part: &Part, admitted: Time, extra: u64, mark: u64) -> u64 {
         match self {
-            Self::Log(it) => it.add(now, admitted, extra, mark),
-            other => other.charge(now, extra, mark),
+            Self::Log(it) => it.add(now, part, admitted, extra, mark),
+            other => {
+                other.charge(now, extra, mark);
+                mark
+            }
         }
     }
 
@@ -85,9 +88,9 @@ impl Algorithm {
     }
 
     /// The permit of a charge came back.
-    pub(crate) fn complete(&mut self, now: Time, units: u64, mark: u64) {
+    pub(crate) fn complete(&mut self, now: Time, part: &Part, mark: u64) {
         if let Self::Log(it) = self {
-            it.complete(now, units, mark);
+            it.complete(now, part, mark);
         }
     }
 
@@ -101,19 +104,50 @@ impl Algorithm {
         each!(self, it => it.used(now))
     }
 
+    /// Units that could be charged at once.
+    pub(crate) fn free(&mut self, now: Time) -> u64 {
+        each!(self, it => it.free(now))
+    }
+
+    /// Units that can stand charged without being a debt.
+    pub(crate) fn ceiling(&self) -> u64 {
+        each!(self, it => it.ceiling())
+    }
+
     /// Puts another quota in force, keeping what stands charged.
     pub(crate) fn requota(&mut self, now: Time, quota: &Quota, mark: u64) {
         match (&mut *self, quota.kind()) {
             (Self::Bucket(it), Kind::TokenBucket | Kind::Gcra | Kind::LeakyBucket) => it.requota(now, quota),
-            (Self::Log(it), Kind::SlidingWindow) => it.requota(now, quota),
+            (Self::Log(it), Kind::SlidingWindow) => it.requota(now, quota, mark),
             (Self::Counter(it), Kind::SlidingCounter) => it.requota(now, quota),
             (Self::Fixed(it), Kind::FixedWindow) => it.requota(now, quota),
+            (_, Kind::SlidingWindow) => {
+                let used = self.used(now);
+                *self = Self::Log(Box::new(Log::starting(quota, now, used, mark)));
+            }
             _ => {
                 let used = self.used(now);
                 *self = Self::new(quota, now);
                 self.charge(now, used, mark);
             }
         }
+    }
+
+    /// Puts another amount in force; `quota` is the one in force but for that.
+    pub(crate) fn set_amount(&mut self, now: Time, quota: &Quota, mark: u64) {
+        match self {
+            // Its resets run on: they were counted from when the quota was given.
+            Self::Fixed(it) => it.set_amount(quota.amount()),
+            other => other.requota(now, quota, mark),
+        }
+    }
+
+    /// Starts afresh: nothing charged up to `mark` can be refunded or completed any more.
+    pub(crate) fn reset(&mut self, now: Time, quota: &Quota, mark: u64) {
+        *self = match self {
+            Self::Log(_) => Self::Log(Box::new(Log::starting(quota, now, 0, mark))),
+            _ => Self::new(quota, now),
+        };
     }
 
     /// Lets `available` units be free at most; what is taken away counts as the service's own window does, where its

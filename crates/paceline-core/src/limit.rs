@@ -95,7 +95,14 @@ impl Limit {
             Kind::Rate(rate) if actual > part.units => {
                 let extra = actual - part.units;
                 rate.charged = rate.charged.wrapping_add(extra);
-                rate.algorithm.add(now, admitted, extra, rate.charged);
+                let first = part.units == 0;
+                if first {
+                    part.mark = rate.charged;
+                }
+                let mark = rate.algorithm.add(now, part, admitted, extra, rate.charged);
+                if first {
+                    part.mark = mark;
+                }
                 part.units = actual;
             }
             Kind::Rate(rate) => {
@@ -112,7 +119,7 @@ impl Limit {
     /// The permit came back.
     pub(crate) fn release(&mut self, now: Time, part: &Part) {
         match &mut self.0 {
-            Kind::Rate(rate) => rate.algorithm.complete(now, part.units, rate.charged),
+            Kind::Rate(rate) => rate.algorithm.complete(now, part, rate.charged),
             Kind::Resource(resource) => resource.in_use = resource.in_use.saturating_sub(part.units),
         }
     }
@@ -153,11 +160,10 @@ impl Limit {
     /// Forgets what a rate was charged; a resource keeps what is out.
     pub(crate) fn reset(&mut self, now: Time) {
         if let Kind::Rate(rate) = &mut self.0 {
-            rate.algorithm = Algorithm::new(&rate.quota, now);
             rate.amount = rate.quota.amount();
             // A gap in the marks, so that no older charge can be refunded from the fresh state.
             rate.charged = rate.charged.wrapping_add(u64::MAX / 4);
-            rate.algorithm.charge(now, 0, rate.charged);
+            rate.algorithm.reset(now, &rate.quota, rate.charged);
         }
     }
 
@@ -166,7 +172,7 @@ impl Limit {
         if let Some(limit) = state.limit {
             let amount = if state.authoritative { limit } else { limit.min(rate.quota.amount()) }.max(1);
             if amount != rate.amount {
-                rate.algorithm.requota(now, &rate.quota.with_amount(amount), rate.charged);
+                rate.algorithm.set_amount(now, &rate.quota.with_amount(amount), rate.charged);
                 rate.amount = amount;
             }
         }
@@ -184,13 +190,13 @@ impl Limit {
 
     pub(crate) fn view(&mut self, now: Time) -> LimitView {
         let capacity = self.capacity();
-        let (kind, amount, used) = match &mut self.0 {
-            Kind::Rate(rate) => {
-                (LimitKind::Rate(rate.quota.with_amount(rate.amount)), rate.amount, rate.algorithm.used(now))
+        let (kind, used, available, ceiling) = match &mut self.0 {
+            Kind::Rate(Rate { algorithm, quota, amount, .. }) => {
+                let kind = LimitKind::Rate(quota.with_amount(*amount));
+                (kind, algorithm.used(now), algorithm.free(now), algorithm.ceiling())
             }
-            Kind::Resource(it) => (LimitKind::Resource, it.capacity, it.in_use),
+            Kind::Resource(it) => (LimitKind::Resource, it.in_use, capacity.saturating_sub(it.in_use), capacity),
         };
-        let ceiling = if matches!(kind, LimitKind::Resource) { amount } else { capacity.max(1) };
-        LimitView { kind, capacity, used, available: ceiling.saturating_sub(used), debt: used.saturating_sub(ceiling) }
+        LimitView { kind, capacity, used, available, debt: used.saturating_sub(ceiling) }
     }
 }

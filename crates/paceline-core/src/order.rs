@@ -39,6 +39,9 @@ pub struct Order {
 }
 
 impl Order {
+    /// Before everybody.
+    pub const FIRST: Self = Self { rank: 0, number: 0 };
+
     /// The place of a demand of `priority` that arrived at `arrival`.
     ///
     /// ```
@@ -55,5 +58,10 @@ impl Order {
         let steps_below = Priority::High as u32 - priority as u32;
         let rank = (arrival.at + Priority::HEAD_START * steps_below).as_nanos();
         Self { rank, number: arrival.number }
+    }
+
+    /// The place right behind, for one whose own is taken: two may claim the same first arrival.
+    pub(crate) fn next(self) -> Self {
+        Self { number: self.number.wrapping_add(1), ..self }
     }
 }

@@ -129,6 +129,10 @@ impl Line {
         self.shape.iter().any(|limit| demand.units(*limit).is_some())
     }
 
+    pub(crate) fn first(&self) -> Option<u32> {
+        self.places.first_key_value().map(|(_, slot)| *slot)
+    }
+
     /// Those of this line that stand before `order`, in order.
     pub(crate) fn before(&self, order: Order) -> impl Iterator<Item = (Order, u32)> + '_ {
         self.places.range(..order).map(|(order, slot)| (*order, *slot))
@@ -149,7 +153,7 @@ impl<W> Queue<W> {
     }
 
     pub(crate) fn push(&mut self, waiter: Waiter<W>) -> Ticket {
-        let Waiter { demand, order, deadline, party, waker } = waiter;
+        let Waiter { demand, mut order, deadline, party, waker } = waiter;
         let deadline = deadline.unwrap_or(Time::MAX);
         let group = party.as_deref().and_then(Party::group);
         let line = self.lines.iter().position(|line| line.is_for(&demand, group));
@@ -158,6 +162,9 @@ impl<W> Queue<W> {
             self.lines.push(Line { shape, group, places: BTreeMap::new() });
             self.lines.len() - 1
         });
+        while self.lines[line].places.contains_key(&order) {
+            order = order.next();
+        }
         let entry = Entry { demand, order, deadline, party, waker, state: State::Waiting };
         let slot = u32::try_from(self.entries.insert(entry)).expect("fewer than 2^32 waiters");
         self.lines[line].places.insert(order, slot);
@@ -189,9 +196,12 @@ impl<W> Queue<W> {
         self.entries.get_mut(ticket.slot as usize).filter(|entry| entry.order == ticket.order)
     }
 
+    pub(crate) fn entry(&self, ticket: Ticket) -> Option<&Entry<W>> {
+        self.entries.get(ticket.slot as usize).filter(|entry| entry.order == ticket.order)
+    }
+
     pub(crate) fn is_waiting(&self, ticket: Ticket) -> bool {
-        let entry = self.entries.get(ticket.slot as usize).filter(|entry| entry.order == ticket.order);
-        entry.is_some_and(|entry| matches!(entry.state, State::Waiting))
+        self.entry(ticket).is_some_and(|entry| matches!(entry.state, State::Waiting))
     }
 
     pub(crate) fn first_deadline(&self) -> Option<Time> {

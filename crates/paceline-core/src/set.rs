@@ -15,7 +15,7 @@ mod pump;
 use smallvec::SmallVec;
 
 use crate::decision::{Decision, Ready, Refusal};
-use crate::demand::{Demand, Grant};
+use crate::demand::{Demand, Grant, Index};
 use crate::limit::Limit;
 use crate::order::Order;
 use crate::queue::{Outcome, Queue, Ticket, Waiter};
@@ -100,6 +100,22 @@ impl<W> Set<W> {
         parts.fold(Ready::Now, |ready, part| ready.and(limits[usize::from(part.limit)].ready(now, part.units, 0)))
     }
 
+    /// The limit that `demand` waits for the longest, if it has to wait.
+    pub fn binding(&mut self, now: Time, demand: &Demand) -> Option<Index> {
+        let limits = &mut self.limits;
+        let rank = |ready| match ready {
+            Ready::Now => None,
+            Ready::At(then) => Some((0, then)),
+            Ready::OnReturn => Some((1, Time::MAX)),
+            Ready::Never => Some((2, Time::MAX)),
+        };
+        let ranked = demand.parts().iter().filter_map(|part| {
+            let ready = limits[usize::from(part.limit)].ready(now, part.units, 0);
+            Some((rank(ready)?, part.limit))
+        });
+        ranked.max().map(|(_, limit)| limit)
+    }
+
     /// Charges `demand`, room or not.
     #[inline]
     pub fn charge(&mut self, now: Time, demand: &mut Demand) {
@@ -147,6 +163,18 @@ impl<W> Set<W> {
         }
     }
 
+    /// The waker of a wait that lasts.
+    #[must_use]
+    pub fn waker(&self, ticket: Ticket) -> Option<&W> {
+        self.queue.as_ref()?.entry(ticket)?.waker.as_ref()
+    }
+
+    /// The wakers of all that wait.
+    pub fn wakers(&self) -> impl Iterator<Item = &W> {
+        let waiters = self.queue.iter().flat_map(|queue| queue.waiters());
+        waiters.filter_map(|(_, entry)| entry.waker.as_ref())
+    }
+
     /// Ends a wait from outside; a grant that was not collected goes back.
     pub fn cancel(&mut self, now: Time, ticket: Ticket, events: &mut Events<W>) {
         let Some(queue) = &mut self.queue else { return };
@@ -182,6 +210,12 @@ impl<W> Set<W> {
     #[must_use]
     pub fn next(&self) -> Option<Time> {
         self.queue.as_ref().filter(|queue| queue.waiting() > 0)?.next
+    }
+
+    /// Demands granted so far.
+    #[must_use]
+    pub fn granted(&self) -> u64 {
+        self.granted
     }
 
     /// How many wait.

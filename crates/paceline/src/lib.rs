@@ -1,1 +1,33 @@
-//! paceline
+#![doc = include_str!("../README.md")]
+
+pub mod backend;
+mod clock;
+mod error;
+mod joint;
+mod key;
+mod limiter;
+mod local;
+mod permit;
+mod plan;
+mod pool;
+pub mod presets;
+mod registry;
+mod request;
+mod set;
+mod wait;
+
+pub use clock::{Clock, ManualClock};
+pub use error::Error;
+pub use joint::{Joint, JointAcquire, JointPermit};
+pub use key::{Amounts, Key, Named};
+pub use limiter::{OnFull, RateLimitPolicy, RateLimiter};
+pub use paceline_core::{
+    Algorithm, Anchor, Arrival, ChangeError, LimitKind, LimitView, Priority, Quota, QuotaError, Reset, ServerState,
+    Time,
+};
+pub use permit::Permit;
+pub use pool::{Choice, LimitPool, LimitPoolBuilder, PoolAcquire};
+pub use registry::Registry;
+pub use request::Request;
+pub use set::{LimitSet, LimitSetBuilder, LimitSnapshot, Snapshot, Template};
+pub use wait::{Acquire, Waiting};

@@ -79,6 +79,18 @@ impl Bucket {
         u64::try_from(self.level.div_ceil(u128::from(self.period))).unwrap_or(u64::MAX)
     }
 
+    pub(crate) fn free(&mut self, now: Time) -> u64 {
+        let used = self.used(now);
+        match self.depth {
+            PACED if used == 0 => self.amount,
+            depth => depth.saturating_sub(used),
+        }
+    }
+
+    pub(crate) fn ceiling(&self) -> u64 {
+        if self.depth == PACED { self.amount } else { self.depth }
+    }
+
     pub(crate) fn requota(&mut self, now: Time, quota: &Quota) {
         self.drain(now);
         let level = self.level;

@@ -93,6 +93,14 @@ impl Counter {
         u64::try_from(weighted).unwrap_or(u64::MAX).saturating_add(self.current)
     }
 
+    pub(crate) fn free(&mut self, now: Time) -> u64 {
+        self.amount.saturating_sub(self.used(now))
+    }
+
+    pub(crate) fn ceiling(&self) -> u64 {
+        self.amount
+    }
+
     pub(crate) fn requota(&mut self, now: Time, quota: &Quota) {
         let used = self.used(now);
         if quota.guarded_nanos() == self.period {

@@ -10,6 +10,8 @@ use crate::time::Time;
 
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Fixed {
+    /// Since when `count` counts. Not always `end` less the period: either can change while the window runs.
+    start: Time,
     end: Time,
     count: u64,
     latest: Time,
@@ -23,14 +25,15 @@ impl Fixed {
             Some(left) => (Quota::new(1, quota.period()).guarded_nanos(), now + left + quota.guard_pad()),
             None => (quota.guarded_nanos(), now.plus_nanos(quota.guarded_nanos())),
         };
-        Self { end, count: 0, latest: now, amount: quota.amount(), period }
+        Self { start: now, end, count: 0, latest: now, amount: quota.amount(), period }
     }
 
     fn advance(&mut self, now: Time) {
         self.latest = self.latest.max(now);
         if self.latest >= self.end {
             let passed = self.latest.nanos_since(self.end) / self.period + 1;
-            self.end = self.end.plus_nanos(passed.saturating_mul(self.period));
+            self.start = self.end.plus_nanos((passed - 1).saturating_mul(self.period));
+            self.end = self.start.plus_nanos(self.period);
             self.count = 0;
         }
     }
@@ -57,7 +60,7 @@ impl Fixed {
 
     pub(crate) fn refund(&mut self, now: Time, admitted: Time, units: u64) -> u64 {
         self.advance(now);
-        if self.end.nanos_since(admitted) > self.period {
+        if admitted < self.start {
             return 0;
         }
         let back = units.min(self.count);
@@ -70,16 +73,27 @@ impl Fixed {
         self.count
     }
 
+    pub(crate) fn free(&mut self, now: Time) -> u64 {
+        self.amount.saturating_sub(self.used(now))
+    }
+
+    pub(crate) fn ceiling(&self) -> u64 {
+        self.amount
+    }
+
     pub(crate) fn requota(&mut self, now: Time, quota: &Quota) {
         self.advance(now);
-        let count = self.count;
         let period_changes = quota.guarded_nanos() != self.period || quota.first_reset().is_some();
-        let end = self.end;
-        *self = Self::new(quota, self.latest);
-        self.count = count;
+        let Self { start, end, count, .. } = *self;
+        *self = Self { start, count, ..Self::new(quota, self.latest) };
         if !period_changes {
             self.end = end;
         }
+    }
+
+    /// Another amount in the windows that run anyway.
+    pub(crate) fn set_amount(&mut self, amount: u64) {
+        self.amount = amount;
     }
 
     pub(crate) fn cap_available(&mut self, now: Time, available: u64, window_ends: Option<Time>) {

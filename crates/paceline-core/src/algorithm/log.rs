@@ -9,6 +9,7 @@ use std::collections::VecDeque;
 
 use super::Bucket;
 use crate::decision::Ready;
+use crate::demand::Part;
 use crate::quota::{Algorithm, Quota};
 use crate::time::Time;
 
@@ -30,6 +31,8 @@ pub(crate) struct Log {
     amount: u64,
     period: u64,
     until_completion: bool,
+    /// Charges up to this mark were made before charges were held; none where they always were.
+    held_after: Option<u64>,
     pace: Option<Bucket>,
 }
 
@@ -42,10 +45,6 @@ struct Entry {
 
 impl Log {
     pub(crate) fn new(quota: &Quota, now: Time) -> Self {
-        let pace = quota.pace().map(|units| {
-            let bucket = Quota::new(quota.amount(), quota.period()).guard(quota.guard_pad());
-            Bucket::new(&bucket.algorithm(Algorithm::TokenBucket).burst(units), now)
-        });
         Self {
             entries: VecDeque::new(),
             opened: now,
@@ -56,8 +55,27 @@ impl Log {
             amount: quota.amount(),
             period: quota.guarded_nanos(),
             until_completion: quota.holds_until_completion(),
-            pace,
+            held_after: None,
+            pace: Self::pace(quota).map(|bucket| Bucket::new(&bucket, now)),
         }
+    }
+
+    /// A log that takes over with `used` units at `now`. What was charged up to `mark` can neither be refunded nor
+    /// completed in it.
+    pub(crate) fn starting(quota: &Quota, now: Time, used: u64, mark: u64) -> Self {
+        let mut log = Self { left: mark, held_after: Some(mark), ..Self::new(quota, now) };
+        log.push(now, used, mark);
+        log
+    }
+
+    fn pace(quota: &Quota) -> Option<Quota> {
+        let bucket = Quota::new(quota.amount(), quota.period()).guard(quota.guard_pad());
+        quota.pace().map(|units| bucket.algorithm(Algorithm::TokenBucket).burst(units))
+    }
+
+    fn holds(&self, mark: u64) -> bool {
+        let held = |after: u64| (1..=u64::MAX / 2).contains(&mark.wrapping_sub(after));
+        self.until_completion && self.held_after.is_none_or(held)
     }
 
     fn expire(&mut self, now: Time) -> Time {
@@ -116,9 +134,17 @@ impl Log {
     }
 
     fn push(&mut self, now: Time, units: u64, mark: u64) {
+        // The sum of the entries has to be `used` to the unit, or the rest would never leave.
+        let units = units.min(u64::MAX - self.used);
+        if units == 0 {
+            return;
+        }
+        if self.entries.len() >= ENTRIES {
+            self.compact();
+        }
         let room = self.entries.len() < ENTRIES;
-        let quantum = if self.amount <= ENTRIES as u64 { 0 } else { self.period.div_ceil(ENTRIES as u64 - 1) };
-        self.used = self.used.saturating_add(units);
+        let quantum = if self.amount <= ENTRIES as u64 { 0 } else { self.quantum() };
+        self.used += units;
         match self.entries.back_mut() {
             Some(tail) if tail.last == now || !room || now.nanos_since(self.opened) < quantum => {
                 tail.last = now.max(tail.last);
@@ -132,28 +158,64 @@ impl Log {
         }
     }
 
-    /// Usage beyond the estimate counts from the admission, or from now where that has left the window.
-    pub(crate) fn add(&mut self, now: Time, admitted: Time, extra: u64, mark: u64) {
-        let now = self.expire(now);
-        if self.until_completion {
-            return self.charge(now, extra, mark);
+    /// How long an entry stays open where entries are few for the amount.
+    fn quantum(&self) -> u64 {
+        self.period.div_ceil(ENTRIES as u64 - 1)
+    }
+
+    /// Makes room where refunds or a change of quota left more entries than the charges need: drops the empty ones,
+    /// and only if that is not enough joins those that lie within one quantum.
+    fn compact(&mut self) {
+        self.entries.retain(|entry| entry.units > 0);
+        if self.entries.len() < ENTRIES {
+            return;
         }
+        let quantum = self.quantum();
+        let mut joined = VecDeque::<Entry>::with_capacity(ENTRIES);
+        let mut first = Time::ZERO;
+        for entry in self.entries.drain(..) {
+            match joined.back_mut() {
+                Some(tail) if entry.last.nanos_since(first) < quantum => {
+                    *tail = Entry { units: tail.units + entry.units, ..entry };
+                }
+                _ => {
+                    first = entry.last;
+                    joined.push_back(entry);
+                }
+            }
+        }
+        self.entries = joined;
+    }
+
+    /// Usage beyond the estimate counts from the admission, or from now where that has left the window. Says under
+    /// which mark it lies.
+    pub(crate) fn add(&mut self, now: Time, part: &Part, admitted: Time, extra: u64, mark: u64) -> u64 {
+        let now = self.expire(now);
         if let Some(pace) = &mut self.pace {
             pace.charge(now, extra, mark);
+        }
+        if self.holds(part.mark) {
+            self.held = self.held.saturating_add(extra);
+            return mark;
         }
         let at = self.entries.partition_point(|e| e.last < admitted);
         match self.entries.get_mut(at) {
             Some(entry) if now.nanos_since(admitted) < self.period => {
-                entry.units = entry.units.saturating_add(extra);
-                self.used = self.used.saturating_add(extra);
+                let extra = extra.min(u64::MAX - self.used);
+                entry.units += extra;
+                self.used += extra;
+                entry.mark
             }
-            _ => self.push(now, extra, mark),
+            _ => {
+                self.push(now, extra, mark);
+                mark
+            }
         }
     }
 
     pub(crate) fn refund(&mut self, now: Time, mark: u64, units: u64) -> u64 {
         self.expire(now);
-        if self.until_completion {
+        if self.holds(mark) {
             let back = units.min(self.held);
             self.held -= back;
             return back;
@@ -173,11 +235,11 @@ impl Log {
         }
     }
 
-    pub(crate) fn complete(&mut self, now: Time, units: u64, mark: u64) {
-        if self.until_completion {
+    pub(crate) fn complete(&mut self, now: Time, part: &Part, mark: u64) {
+        if self.holds(part.mark) {
             let now = self.expire(now);
-            self.held = self.held.saturating_sub(units);
-            self.push(now, units, mark);
+            self.held = self.held.saturating_sub(part.units);
+            self.push(now, part.units, mark);
         }
     }
 
@@ -190,25 +252,32 @@ impl Log {
         self.used.saturating_add(self.held)
     }
 
+    pub(crate) fn free(&mut self, now: Time) -> u64 {
+        let free = self.amount.saturating_sub(self.used(now));
+        self.pace.as_mut().map_or(free, |pace| free.min(pace.free(now)))
+    }
+
+    pub(crate) fn ceiling(&self) -> u64 {
+        self.amount
+    }
+
     /// Entries keep their instants, so a longer period cannot recall what has already left.
-    pub(crate) fn requota(&mut self, now: Time, quota: &Quota) {
+    pub(crate) fn requota(&mut self, now: Time, quota: &Quota, mark: u64) {
         self.expire(now);
         let fresh = Self::new(quota, now);
         self.amount = fresh.amount;
         self.period = fresh.period;
-        self.pace = match (self.pace, fresh.pace) {
-            (Some(mut old), Some(new)) => {
-                let used = old.used(now);
-                let mut pace = new;
-                pace.charge(now, used, 0);
+        self.pace = match (self.pace, Self::pace(quota)) {
+            (Some(mut pace), Some(bucket)) => {
+                pace.requota(now, &bucket);
                 Some(pace)
             }
-            (_, new) => new,
+            _ => fresh.pace,
         };
         if self.until_completion != fresh.until_completion {
             self.until_completion = fresh.until_completion;
+            self.held_after = Some(mark);
             let held = std::mem::take(&mut self.held);
-            let mark = self.entries.back().map_or(self.left, |e| e.mark);
             self.push(now, held, mark);
         }
     }

@@ -38,7 +38,9 @@ impl<W> Set<W> {
     pub(super) fn passing_in(&mut self, queue: &Queue<W>, now: Time, demand: &Demand, order: Order) -> Ready {
         let mut earlier: SmallVec<[(Order, u32); 32]> = SmallVec::new();
         for line in queue.lines().iter().filter(|line| line.shares(demand)) {
-            earlier.extend(line.before(order).take(LOOK_BACK + 1));
+            // Behind a joint demand that another set holds, nobody of its line can go either.
+            let held = line.first().is_some_and(|slot| self.held_elsewhere(queue.at(slot)).is_some());
+            earlier.extend(line.before(order).take(if held { 1 } else { LOOK_BACK + 1 }));
         }
         if earlier.len() > LOOK_BACK {
             return Ready::OnReturn;
@@ -46,6 +48,7 @@ impl<W> Set<W> {
         earlier.sort_unstable();
         let mut ahead: SmallVec<[u64; 6]> = SmallVec::from_elem(0, self.limits.len());
         let mut holders: SmallVec<[u64; 4]> = SmallVec::new();
+        let mut ready = Ready::Now;
         for (_, slot) in earlier {
             let waiter = queue.at(slot);
             if let Some(holder) = self.held_elsewhere(waiter) {
@@ -58,15 +61,17 @@ impl<W> Set<W> {
                 let sum = &mut ahead[usize::from(part.limit)];
                 *sum = sum.saturating_add(part.units);
             }
-            if self.delays(now, waiter, demand, &ahead) {
-                return Ready::OnReturn;
+            ready = ready.and(self.past(now, waiter, demand, &ahead));
+            if ready == Ready::OnReturn {
+                break;
             }
         }
-        Ready::Now
+        ready
     }
 
-    /// Whether charging `demand` now would delay `waiter`, where `ahead` sums all demands up to and with the waiter's.
-    fn delays(&mut self, now: Time, waiter: &Entry<W>, demand: &Demand, ahead: &[u64]) -> bool {
+    /// When charging `demand` would not delay `waiter`, where `ahead` sums all demands up to and with the waiter's. An
+    /// instant counts: where the waiter is held by something else, refills alone make room for both.
+    fn past(&mut self, now: Time, waiter: &Entry<W>, demand: &Demand, ahead: &[u64]) -> Ready {
         let mut earliest = now;
         for part in waiter.demand.parts() {
             let limit = &mut self.limits[usize::from(part.limit)];
@@ -75,19 +80,22 @@ impl<W> Set<W> {
                 earliest = earliest.max(then);
             }
         }
-        waiter.demand.parts().iter().any(|part| {
-            let Some(units) = demand.units(part.limit) else { return false };
+        let mut past = Ready::Now;
+        for part in waiter.demand.parts() {
+            let Some(units) = demand.units(part.limit) else { continue };
             let limit = &mut self.limits[usize::from(part.limit)];
             let before = (ahead[usize::from(part.limit)] - part.units).saturating_add(units);
-            match limit.ready(now, part.units, before) {
-                Ready::Now => false,
-                Ready::At(then) => then > earliest,
-                Ready::OnReturn | Ready::Never => units > 0,
-            }
-        })
+            past = past.and(match limit.ready(now, part.units, before) {
+                Ready::At(then) if then > earliest => Ready::At(then),
+                Ready::OnReturn | Ready::Never if units > 0 => Ready::OnReturn,
+                _ => Ready::Now,
+            });
+        }
+        past
     }
 
-    fn held_elsewhere(&self, waiter: &Entry<W>) -> Option<u64> {
+    /// The other set that holds a joint demand.
+    pub(super) fn held_elsewhere(&self, waiter: &Entry<W>) -> Option<u64> {
         match waiter.party.as_deref() {
             Some(Party::AllOf { held_by: Some(holder), .. }) if *holder != self.id => Some(*holder),
             _ => None,

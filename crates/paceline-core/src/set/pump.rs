@@ -28,7 +28,11 @@ impl<W> Set<W> {
             let mut next = None::<Time>;
             for head in self.queue.as_ref()?.heads() {
                 match self.head_ready(now, head) {
-                    Ready::Now if self.is_joint(head) => events.joint.push(head),
+                    Ready::Now if self.is_joint(head) => {
+                        if self.may_try_joint(head) {
+                            events.joint.push(head);
+                        }
+                    }
                     Ready::Now => {
                         self.grant_head(now, head, events);
                         continue 'again;
@@ -64,6 +68,12 @@ impl<W> Set<W> {
         entry.is_some_and(|entry| matches!(entry.party.as_deref(), Some(Party::AllOf { .. })))
     }
 
+    /// While another set holds a joint demand, that set's changes decide when to try again.
+    fn may_try_joint(&self, ticket: Ticket) -> bool {
+        let entry = self.queue.as_ref().map(|queue| queue.at(ticket.slot()));
+        entry.is_some_and(|entry| self.held_elsewhere(entry).is_none())
+    }
+
     fn grant_head(&mut self, now: Time, head: Ticket, events: &mut Events<W>) {
         let Some(entry) = self.queue.as_mut().and_then(|queue| queue.get(head)) else { return };
         let taken_elsewhere = match entry.party.as_deref() {
@@ -94,9 +104,9 @@ impl<W> Set<W> {
         events: &mut Events<W>,
     ) {
         let Some(queue) = &mut self.queue else { return };
-        // A wait in several sets ends with the claim: whoever ends it here has to take it too.
-        let claim = queue.get(ticket).and_then(|entry| entry.party.as_deref());
-        if let (Some(Party::AnyOf { claim, member }), Err(_)) = (claim, &outcome) {
+        // Out of time here is out of time everywhere; a refusal is this set's alone, and another may still grant.
+        let party = queue.get(ticket).and_then(|entry| entry.party.as_deref());
+        if let (Some(Party::AnyOf { claim, member }), Err(None)) = (party, &outcome) {
             if !claim.take(*member) {
                 return queue.forget(ticket);
             }

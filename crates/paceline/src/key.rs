@@ -1,0 +1,132 @@
+//! Naming limits, and saying how much of each.
+
+use std::sync::Arc;
+
+use paceline_core::{Demand, Index};
+
+use crate::error::Error;
+use crate::set::LimitSet;
+
+/// A limit's key, looked up once: [`LimitSet::key`]. Valid on every set made from the same
+/// [`Template`](crate::Template).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Key {
+    pub(crate) shape: u32,
+    pub(crate) index: Index,
+}
+
+/// What names a limit of a set: a [`Key`], or its name.
+pub trait Named: private::Named {}
+
+impl<T: private::Named> Named for T {}
+
+/// What a demand can be written as: `[("tokens", 900)]`, `&[(key, 900)]`, a slice or vector of such pairs, or `()` for a
+/// call that names nothing. Amounts of one key add up.
+pub trait Amounts: private::Amounts {}
+
+impl<T: private::Amounts> Amounts for T {}
+
+pub(crate) mod private {
+    use super::{Arc, Demand, Error, Index, Key, LimitSet};
+
+    pub trait Named {
+        fn index(&self, set: &LimitSet) -> Result<Index, Error>;
+    }
+
+    impl Named for Key {
+        #[inline]
+        fn index(&self, set: &LimitSet) -> Result<Index, Error> {
+            if set.plan().owns(*self) {
+                return Ok(self.index);
+            }
+            Err(Error::ForeignKey { set: Arc::clone(set.shared_name()) })
+        }
+    }
+
+    impl Named for str {
+        fn index(&self, set: &LimitSet) -> Result<Index, Error> {
+            set.key(self).map(|key| key.index)
+        }
+    }
+
+    impl Named for String {
+        fn index(&self, set: &LimitSet) -> Result<Index, Error> {
+            self.as_str().index(set)
+        }
+    }
+
+    impl<T: Named + ?Sized> Named for &T {
+        fn index(&self, set: &LimitSet) -> Result<Index, Error> {
+            (**self).index(set)
+        }
+    }
+
+    pub trait Amounts {
+        /// The demand on `set`; keys it has not are an error.
+        fn resolve(&self, set: &LimitSet) -> Result<Demand, Error>;
+
+        /// The demand on `set`, less the keys it has not, which are handed to `unknown`.
+        fn resolve_known(&self, set: &LimitSet, unknown: &mut dyn FnMut(usize, Error)) -> Demand;
+    }
+
+    impl Amounts for () {
+        #[inline]
+        fn resolve(&self, _: &LimitSet) -> Result<Demand, Error> {
+            Ok(Demand::default())
+        }
+
+        fn resolve_known(&self, _: &LimitSet, _: &mut dyn FnMut(usize, Error)) -> Demand {
+            Demand::default()
+        }
+    }
+
+    impl<K: Named> Amounts for [(K, u64)] {
+        #[inline]
+        fn resolve(&self, set: &LimitSet) -> Result<Demand, Error> {
+            let mut demand = Demand::default();
+            for (key, units) in self {
+                demand.add(key.index(set)?, *units);
+            }
+            Ok(demand)
+        }
+
+        fn resolve_known(&self, set: &LimitSet, unknown: &mut dyn FnMut(usize, Error)) -> Demand {
+            let mut demand = Demand::default();
+            for (at, (key, units)) in self.iter().enumerate() {
+                match key.index(set) {
+                    Ok(index) => demand.add(index, *units),
+                    Err(error) => unknown(at, error),
+                }
+            }
+            demand
+        }
+    }
+
+    macro_rules! as_slice {
+        ($([$($generics:tt)*] $form:ty),+ $(,)?) => {$(
+            impl<$($generics)*> Amounts for $form {
+                #[inline]
+                fn resolve(&self, set: &LimitSet) -> Result<Demand, Error> {
+                    self[..].resolve(set)
+                }
+
+                fn resolve_known(&self, set: &LimitSet, unknown: &mut dyn FnMut(usize, Error)) -> Demand {
+                    self[..].resolve_known(set, unknown)
+                }
+            }
+        )+};
+    }
+
+    as_slice!([K: Named, const N: usize] [(K, u64); N], [K: Named] Vec<(K, u64)>);
+
+    impl<T: Amounts + ?Sized> Amounts for &T {
+        #[inline]
+        fn resolve(&self, set: &LimitSet) -> Result<Demand, Error> {
+            (**self).resolve(set)
+        }
+
+        fn resolve_known(&self, set: &LimitSet, unknown: &mut dyn FnMut(usize, Error)) -> Demand {
+            (**self).resolve_known(set, unknown)
+        }
+    }
+}

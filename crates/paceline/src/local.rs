@@ -1,0 +1,185 @@
+//! A limit set of this process: core's engine behind one lock, with a clock and somebody to wake.
+//!
+//! Every call takes the lock once, reads the clock under it (so that instants and decisions have one order), asks core,
+//! lets the lock go and only then wakes whoever was decided.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use paceline_core::{Arrival, Decision, Demand, Events, Grant, Order, Outcome, Priority, Set, Ticket, Time};
+use parking_lot::{Mutex, MutexGuard};
+use smallvec::SmallVec;
+
+use crate::joint::JointWait;
+use crate::plan::Plan;
+use crate::wait::{Keeper, Wake};
+
+#[derive(Debug)]
+pub(crate) struct Local {
+    guarded: Mutex<Guarded>,
+    pub(crate) plan: Arc<Plan>,
+    pub(crate) name: Arc<str>,
+    pub(crate) id: u64,
+    /// Permits that came back: kept apart from the lock, so that a permit of rates alone returns without it.
+    finished: AtomicU64,
+    returns: bool,
+}
+
+#[derive(Debug)]
+pub(crate) struct Guarded {
+    pub(crate) set: Set<Wake>,
+    /// Made by the first that has to wait.
+    pub(crate) keeper: Option<Box<Keeper>>,
+    pub(crate) waits: u64,
+    pub(crate) waited: Duration,
+}
+
+/// What a call leaves to be done without the lock.
+#[derive(Default)]
+pub(crate) struct After {
+    pub(crate) events: Events<Wake>,
+    joints: SmallVec<[Arc<JointWait>; 1]>,
+}
+
+impl Local {
+    pub(crate) fn new(plan: Arc<Plan>, name: Arc<str>) -> Arc<Self> {
+        static SETS: AtomicU64 = AtomicU64::new(1);
+        let id = SETS.fetch_add(1, Ordering::Relaxed);
+        let set = Set::new(id, plan.limits(plan.clock.now()));
+        let returns = set.limits().iter().any(paceline_core::Limit::returns);
+        let guarded = Mutex::new(Guarded { set, keeper: None, waits: 0, waited: Duration::ZERO });
+        let local = Arc::new(Self { guarded, plan, name, id, finished: AtomicU64::new(0), returns });
+        if let Some(clock) = local.plan.clock.manual() {
+            clock.drives(&local);
+        }
+        local
+    }
+
+    /// One step under the lock; afterwards whoever it decided is woken.
+    pub(crate) fn step<R>(&self, call: impl FnOnce(&mut Guarded, Time, &mut Events<Wake>) -> R) -> R {
+        let mut after = After::default();
+        let mut guard = self.guarded.lock();
+        let now = self.plan.clock.now();
+        let result = call(&mut guard, now, &mut after.events);
+        if guard.keeper.is_some() {
+            after.prepare(&mut guard);
+        }
+        drop(guard);
+        after.act();
+        result
+    }
+
+    /// The lock itself, for somebody who takes several.
+    pub(crate) fn lock(&self) -> MutexGuard<'_, Guarded> {
+        self.guarded.lock()
+    }
+
+    pub(crate) fn now(&self) -> Time {
+        self.plan.clock.now()
+    }
+
+    #[inline]
+    pub(crate) fn try_acquire(&self, demand: &mut Demand, ask: impl FnOnce(Time) -> Order) -> (Decision, Time) {
+        let mut guard = self.guarded.lock();
+        let now = self.plan.clock.now();
+        if guard.set.waiting() == 0 {
+            let decision = guard.set.try_acquire(now, demand, Order::FIRST, &mut Events::default());
+            return (decision, now);
+        }
+        drop(guard);
+        self.step(|guard, now, events| (guard.set.try_acquire(now, demand, ask(now), events), now))
+    }
+
+    /// A permit came back.
+    #[inline]
+    pub(crate) fn release(&self, grant: &Grant) {
+        self.finished.fetch_add(1, Ordering::Relaxed);
+        if self.returns {
+            self.step(|guard, now, events| guard.set.release(now, grant, events));
+        }
+    }
+
+    /// A grant that nobody will use.
+    pub(crate) fn give_back(&self, ticket: Ticket) {
+        self.step(|guard, now, events| guard.set.cancel(now, ticket, events));
+    }
+
+    /// Permits that are out.
+    pub(crate) fn active(&self, granted: u64) -> u64 {
+        granted.saturating_sub(self.finished.load(Ordering::Relaxed))
+    }
+
+    /// Looks whether time alone has decided something.
+    pub(crate) fn tick(&self) {
+        self.step(|guard, now, events| guard.set.pump(now, events));
+    }
+}
+
+impl Guarded {
+    /// The outcome of a wait, counted.
+    pub(crate) fn collect(&mut self, ticket: Ticket, since: Time) -> Option<Outcome> {
+        let outcome = self.set.collect(ticket)?;
+        if let Outcome::Granted(grant) = &outcome {
+            self.waits += 1;
+            self.waited = self.waited.saturating_add(grant.at.since(since));
+        }
+        Some(outcome)
+    }
+
+    pub(crate) fn keeper(&mut self) -> &mut Keeper {
+        self.keeper.get_or_insert_with(Box::default)
+    }
+}
+
+impl After {
+    /// Takes what a call under this guard leaves; to be called before the guard is let go.
+    pub(crate) fn prepare(&mut self, guard: &mut Guarded) {
+        for ticket in self.events.joint.drain(..) {
+            if let Some(Wake::Joint(wait)) = guard.set.waker(ticket) {
+                self.joints.push(Arc::clone(wait));
+            }
+        }
+        let Guarded { set, keeper: Some(keeper), .. } = guard else { return };
+        if let Some(next) = set.next() {
+            let told = keeper.rearm(next, |leader| set.waker(leader).cloned());
+            self.events.woken.extend(told.into_iter().flatten());
+        }
+    }
+
+    /// The same for the events of a guard that is one of several.
+    pub(crate) fn take(&mut self, guard: &mut Guarded, events: Events<Wake>) {
+        self.events.woken.extend(events.woken);
+        self.events.joint = events.joint;
+        if guard.keeper.is_some() {
+            self.prepare(guard);
+        }
+    }
+
+    pub(crate) fn act(mut self) {
+        loop {
+            self.events.woken.drain(..).for_each(Wake::wake);
+            let Some(wait) = self.joints.pop() else { return };
+            wait.attempt(&mut self);
+        }
+    }
+}
+
+impl Drop for Local {
+    fn drop(&mut self) {
+        if let Some(keeper) = &mut self.guarded.get_mut().keeper {
+            keeper.retire();
+        }
+    }
+}
+
+/// The next arrival number of this process.
+pub(crate) fn arrive(at: Time) -> Arrival {
+    static ARRIVALS: AtomicU64 = AtomicU64::new(1);
+    Arrival { at, number: ARRIVALS.fetch_add(1, Ordering::Relaxed) }
+}
+
+/// The place of a demand: where it first arrived, or here and now.
+pub(crate) fn place(arrival: Option<Arrival>, priority: Priority, now: Time) -> Order {
+    Order::new(arrival.unwrap_or_else(|| arrive(now)), priority)
+}

@@ -1,0 +1,107 @@
+//! What a limit set is made from: its keys and limits, checked once and shared by all sets made from it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use paceline_core::{Demand, Index, Limit, Quota, Time};
+
+use crate::clock::Clock;
+use crate::error::Error;
+use crate::key::Key;
+use crate::wait::Hooks;
+
+/// The shape of a set.
+#[derive(Debug)]
+pub(crate) struct Plan {
+    shape: u32,
+    keys: Box<[Arc<str>]>,
+    specs: Box<[Spec]>,
+    /// One unit of every limit that each demand takes unasked.
+    defaults: Demand,
+    pub(crate) config: Box<[(Arc<str>, Arc<str>)]>,
+    pub(crate) clock: Clock,
+    pub(crate) hooks: Hooks,
+}
+
+/// One limit to be made.
+#[derive(Clone, Debug)]
+pub(crate) enum Spec {
+    Rate(Arc<Quota>),
+    /// A rate of which each demand takes one unit unasked.
+    Calls(Arc<Quota>),
+    Resource(u64),
+}
+
+impl Spec {
+    fn make(&self, now: Time) -> Result<Limit, paceline_core::ChangeError> {
+        match self {
+            Self::Rate(quota) | Self::Calls(quota) => Ok(Limit::rate(Arc::clone(quota), now)?),
+            Self::Resource(capacity) => Limit::resource(*capacity),
+        }
+    }
+}
+
+impl Plan {
+    pub(crate) fn new(
+        set: &Arc<str>,
+        limits: Vec<(Arc<str>, Spec)>,
+        config: Vec<(Arc<str>, Arc<str>)>,
+        clock: Clock,
+        hooks: Hooks,
+    ) -> Result<Self, Error> {
+        static SHAPES: AtomicU32 = AtomicU32::new(0);
+        for (at, (key, spec)) in limits.iter().enumerate() {
+            if limits[..at].iter().any(|(earlier, _)| earlier == key) {
+                return Err(Error::DuplicateKey { set: Arc::clone(set), key: Arc::clone(key) });
+            }
+            spec.make(Time::ZERO).map_err(|source| Error::limit(set, key, source))?;
+        }
+        let unasked = limits.iter().enumerate().filter(|(_, (_, spec))| !matches!(spec, Spec::Rate(_)));
+        let defaults = unasked.map(|(at, _)| (index(at), 1)).collect();
+        let (keys, specs): (Vec<_>, Vec<_>) = limits.into_iter().unzip();
+        Ok(Self {
+            shape: SHAPES.fetch_add(1, Ordering::Relaxed),
+            keys: keys.into(),
+            specs: specs.into(),
+            defaults,
+            config: config.into(),
+            clock,
+            hooks,
+        })
+    }
+
+    pub(crate) fn limits(&self, now: Time) -> Vec<Limit> {
+        self.specs.iter().map(|spec| spec.make(now).expect("checked when the plan was made")).collect()
+    }
+
+    pub(crate) fn keys(&self) -> &[Arc<str>] {
+        &self.keys
+    }
+
+    pub(crate) fn specs(&self) -> &[Spec] {
+        &self.specs
+    }
+
+    pub(crate) fn key(&self, name: &str) -> Option<Key> {
+        let at = self.keys.iter().position(|key| &**key == name)?;
+        Some(Key { shape: self.shape, index: index(at) })
+    }
+
+    pub(crate) fn owns(&self, key: Key) -> bool {
+        key.shape == self.shape
+    }
+
+    /// Adds what every demand takes unasked.
+    #[inline]
+    pub(crate) fn complete(&self, demand: &mut Demand) {
+        for part in self.defaults.parts() {
+            if demand.units(part.limit).is_none() {
+                demand.add(part.limit, part.units);
+            }
+        }
+    }
+}
+
+fn index(at: usize) -> Index {
+    Index::try_from(at).expect("fewer than 65,536 limits in a set")
+}

@@ -1,0 +1,127 @@
+//! Waiting in the queues of all members at once.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use paceline_core::{Claim, Demand, Order, Outcome, Party, Priority, Ticket, Time, Waiter};
+
+use super::{LimitPool, local};
+use crate::error::Error;
+use crate::local::arrive;
+use crate::permit::Permit;
+use crate::wait::{Wake, ensure_driver};
+
+/// Waits for whichever member has room first. Made by [`LimitPool::acquire`].
+///
+/// # Cancel safety
+///
+/// Dropping it takes the demand out of every queue; if it was granted in the meantime, the grant goes back.
+#[must_use = "futures do nothing unless polled"]
+pub struct PoolAcquire<'a> {
+    pool: &'a LimitPool,
+    state: State,
+}
+
+enum State {
+    Asking(Result<Vec<Demand>, Error>),
+    Waiting(Vec<Place>),
+    Done,
+}
+
+/// A place in one member's queue.
+struct Place {
+    member: usize,
+    ticket: Ticket,
+    since: Time,
+    refused: Option<Error>,
+}
+
+impl<'a> PoolAcquire<'a> {
+    pub(super) fn new(pool: &'a LimitPool, demands: Result<Vec<Demand>, Error>) -> Self {
+        Self { pool, state: State::Asking(demands) }
+    }
+
+    fn enqueue(&self, demands: Vec<Demand>, context: &Context<'_>) -> Vec<Place> {
+        let claim = Arc::new(Claim::new());
+        let mut arrival = arrive(Time::ZERO);
+        let mut places = Vec::with_capacity(demands.len());
+        for (member, demand) in demands.into_iter().enumerate() {
+            let number = u32::try_from(member).expect("fewer than 2^32 members");
+            let party = Party::AnyOf { claim: Arc::clone(&claim), member: number };
+            let place = local(&self.pool.members()[member]).step(|guard, now, events| {
+                arrival.at = now;
+                let waiter = Waiter {
+                    demand,
+                    order: Order::new(arrival, Priority::Normal),
+                    deadline: None,
+                    party: Some(Box::new(party)),
+                    waker: Some(Wake::Task(context.waker().clone())),
+                };
+                guard.keeper();
+                Place { member, ticket: guard.set.enqueue(now, waiter, events), since: now, refused: None }
+            });
+            places.push(place);
+        }
+        places
+    }
+
+    fn look(&mut self, context: &Context<'_>) -> Poll<Result<Permit<'a>, Error>> {
+        let State::Waiting(places) = &mut self.state else { return Poll::Pending };
+        let mut granted = None;
+        for place in places.iter_mut().filter(|place| place.refused.is_none()) {
+            let set = &self.pool.members()[place.member];
+            let mut guard = local(set).lock();
+            match guard.collect(place.ticket, place.since) {
+                None => guard.set.set_waker(place.ticket, Wake::Task(context.waker().clone())),
+                Some(Outcome::Granted(grant)) => granted = Some(Permit::local(set, grant, place.since)),
+                Some(Outcome::Refused(refusal)) => place.refused = Some(local(set).refused(refusal)),
+                Some(Outcome::TimedOut) => {}
+            }
+        }
+        if let Some(permit) = granted {
+            self.leave();
+            return Poll::Ready(Ok(permit));
+        }
+        if places.iter().all(|place| place.refused.is_some()) {
+            let refused = places.iter_mut().find_map(|place| place.refused.take());
+            return refused.map_or(Poll::Pending, |error| Poll::Ready(Err(error)));
+        }
+        for place in places.iter().filter(|place| place.refused.is_none()) {
+            ensure_driver(local(&self.pool.members()[place.member]))?;
+        }
+        Poll::Pending
+    }
+
+    fn leave(&mut self) {
+        if let State::Waiting(places) = std::mem::replace(&mut self.state, State::Done) {
+            for place in places {
+                local(&self.pool.members()[place.member]).give_back(place.ticket);
+            }
+        }
+    }
+}
+
+impl<'a> Future for PoolAcquire<'a> {
+    type Output = Result<Permit<'a>, Error>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = &mut *self;
+        if let State::Asking(demands) = &mut this.state {
+            let demands = std::mem::replace(demands, Ok(Vec::new()))?;
+            match this.pool.try_now(&demands) {
+                Err(Error::NotNow { .. }) => {}
+                answer => return Poll::Ready(answer),
+            }
+            this.state = State::Waiting(this.enqueue(demands, context));
+        }
+        this.look(context)
+    }
+}
+
+impl Drop for PoolAcquire<'_> {
+    fn drop(&mut self) {
+        self.leave();
+    }
+}

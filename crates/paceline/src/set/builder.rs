@@ -1,0 +1,135 @@
+//! Describing a limit set.
+
+use std::sync::Arc;
+
+use paceline_core::Quota;
+
+use super::{LimitSet, Store};
+use crate::backend::{Remote, RemoteSet};
+use crate::clock::Clock;
+use crate::error::Error;
+use crate::local::Local;
+use crate::plan::{Plan, Spec};
+use crate::wait::{Hooks, Waiting};
+
+/// Describes a limit set. Everything is checked by [`build`](Self::build).
+#[derive(Clone, Debug)]
+#[must_use = "nothing is made until `build` is called"]
+pub struct LimitSetBuilder {
+    name: Arc<str>,
+    limits: Vec<(Arc<str>, Spec)>,
+    config: Vec<(Arc<str>, Arc<str>)>,
+    clock: Clock,
+    hooks: Hooks,
+    backend: Option<Arc<dyn Remote>>,
+}
+
+impl LimitSetBuilder {
+    pub(super) fn new(name: Arc<str>) -> Self {
+        let (limits, config, hooks) = (Vec::new(), Vec::new(), Hooks::default());
+        Self { name, limits, config, clock: Clock::default(), hooks, backend: None }
+    }
+
+    /// A limit on calls, under the key `calls`: one unit a call, unless a demand names it.
+    pub fn calls(self, quota: Quota) -> Self {
+        self.calls_as("calls", quota)
+    }
+
+    /// A limit on calls under a key of its own.
+    pub fn calls_as(self, key: impl Into<Arc<str>>, quota: Quota) -> Self {
+        self.with(key, Spec::Calls(Arc::new(quota)))
+    }
+
+    /// A rate limit: charged only where a demand names it.
+    pub fn rate(self, key: impl Into<Arc<str>>, quota: Quota) -> Self {
+        self.with(key, Spec::Rate(Arc::new(quota)))
+    }
+
+    /// A resource limit: at most `capacity` units out at once; one unit a call, unless a demand names it.
+    pub fn resource(self, key: impl Into<Arc<str>>, capacity: u64) -> Self {
+        self.with(key, Spec::Resource(capacity))
+    }
+
+    /// A limit on calls in flight: the resource `concurrency`.
+    pub fn concurrency(self, capacity: u64) -> Self {
+        self.resource("concurrency", capacity)
+    }
+
+    /// Labels the set, for whoever gets a permit of it from a pool: a region, an endpoint, the name of a key.
+    pub fn config(mut self, name: impl Into<Arc<str>>, value: impl Into<Arc<str>>) -> Self {
+        self.config.push((name.into(), value.into()));
+        self
+    }
+
+    /// The clock it goes by (default: [`Clock::tokio`]).
+    pub fn clock(mut self, clock: impl Into<Clock>) -> Self {
+        self.clock = clock.into();
+        self
+    }
+
+    /// Calls `hook` whenever a demand begins to wait, in the caller that waits. A hook that panics harms nobody.
+    pub fn on_wait(mut self, hook: impl Fn(&Waiting) + Send + Sync + 'static) -> Self {
+        self.hooks.push(hook);
+        self
+    }
+
+    /// Keeps the set's state elsewhere (default: in this process).
+    pub fn backend(mut self, backend: impl Into<Arc<dyn Remote>>) -> Self {
+        self.backend = Some(backend.into());
+        self
+    }
+
+    /// Makes the set.
+    ///
+    /// # Errors
+    ///
+    /// Names the limit that cannot be kept, or the key that is given twice.
+    pub fn build(self) -> Result<LimitSet, Error> {
+        let name = Arc::clone(&self.name);
+        Ok(self.template()?.make(name))
+    }
+
+    /// A description to make many sets from, all alike and independent, which share what never changes.
+    ///
+    /// # Errors
+    ///
+    /// As [`build`](Self::build).
+    pub fn template(self) -> Result<Template, Error> {
+        let plan = Plan::new(&self.name, self.limits, self.config, self.clock, self.hooks)?;
+        Ok(Template { plan: Arc::new(plan), backend: self.backend })
+    }
+
+    fn with(mut self, key: impl Into<Arc<str>>, spec: Spec) -> Self {
+        self.limits.push((key.into(), spec));
+        self
+    }
+}
+
+/// A checked description of a limit set, to make many from: one a tenant, say.
+///
+/// ```
+/// use paceline::{LimitSet, Quota};
+///
+/// let tenant = LimitSet::builder("tenant").calls(Quota::per_minute(60).burst(10)).concurrency(4).template()?;
+/// let (a, b) = (tenant.make("a"), tenant.make("b"));
+/// assert!(!a.is(&b));
+/// assert_eq!(a.key("calls")?, b.key("calls")?, "key handles are the same for all of them");
+/// # Ok::<(), paceline::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Template {
+    pub(crate) plan: Arc<Plan>,
+    backend: Option<Arc<dyn Remote>>,
+}
+
+impl Template {
+    /// A new set of this description.
+    #[must_use]
+    pub fn make(&self, name: impl Into<Arc<str>>) -> LimitSet {
+        let (plan, name) = (Arc::clone(&self.plan), name.into());
+        LimitSet(match &self.backend {
+            None => Store::Local(Local::new(plan, name)),
+            Some(backend) => Store::Remote(Arc::new(RemoteSet::new(plan, name, Arc::clone(backend)))),
+        })
+    }
+}

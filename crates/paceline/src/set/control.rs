@@ -1,0 +1,205 @@
+//! Watching a set and changing it while it is in use.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use paceline_core::{ChangeError, Grant, LimitView, Quota, ServerState};
+
+use super::{LimitSet, Store};
+use crate::error::Error;
+use crate::key::Named;
+use crate::local::Local;
+use crate::plan::Spec;
+
+/// A set as it stands: every figure a monitor would want.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Snapshot {
+    /// The set.
+    pub name: Arc<str>,
+    /// Its limits.
+    pub limits: Vec<LimitSnapshot>,
+    /// Demands that wait.
+    pub waiting: usize,
+    /// Demands granted since it was made.
+    pub granted: u64,
+    /// Permits that are out.
+    pub active: u64,
+    /// Of those granted, how many had to wait.
+    pub waits: u64,
+    /// How long those waited together.
+    pub waited: Duration,
+    /// How long the gate stays closed, if it is.
+    pub paused: Option<Duration>,
+    /// Whether the set was closed.
+    pub closed: bool,
+}
+
+impl Snapshot {
+    pub(crate) fn idle(name: Arc<str>, limits: Vec<LimitSnapshot>) -> Self {
+        let (waiting, granted, active, waits, waited) = (0, 0, 0, 0, Duration::ZERO);
+        Self { name, limits, waiting, granted, active, waits, waited, paused: None, closed: false }
+    }
+
+    /// The limit of that key.
+    #[must_use]
+    pub fn limit(&self, key: &str) -> Option<&LimitView> {
+        self.limits.iter().find(|limit| &*limit.key == key).map(|limit| &limit.view)
+    }
+}
+
+/// One limit as it stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct LimitSnapshot {
+    /// Its key.
+    pub key: Arc<str>,
+    /// Its figures.
+    pub view: LimitView,
+}
+
+impl LimitSet {
+    /// The set as it stands. Of a set that lives elsewhere: the limits as they were described, and nothing used.
+    #[must_use]
+    pub fn snapshot(&self) -> Snapshot {
+        match &self.0 {
+            Store::Local(local) => local.snapshot(),
+            Store::Remote(remote) => remote.described(),
+        }
+    }
+
+    /// Puts another quota in force on a rate limit. What stands charged stays; waiting demands are looked at anew, and
+    /// one that can no longer be granted ends with an error. Lengthening a period cannot recall what has already left
+    /// the window.
+    ///
+    /// # Errors
+    ///
+    /// An unknown key, a resource, or a quota that cannot be kept; nothing has changed then.
+    pub fn set_quota(&self, key: impl Named, quota: Quota) -> Result<(), Error> {
+        let index = key.index(self)?;
+        let local = self.local("changing a quota")?;
+        let changed = local.step(|guard, now, events| guard.set.set_quota(now, index, quota, events));
+        changed.map_err(|source| self.limit_error(index, source))
+    }
+
+    /// Puts another capacity in force on a resource limit. Units out above it are a debt that returning permits pay.
+    ///
+    /// # Errors
+    ///
+    /// An unknown key, a rate, or a capacity of zero; nothing has changed then.
+    pub fn set_capacity(&self, key: impl Named, capacity: u64) -> Result<(), Error> {
+        let index = key.index(self)?;
+        let local = self.local("changing a capacity")?;
+        let changed = local.step(|guard, now, events| guard.set.set_capacity(now, index, capacity, events));
+        changed.map_err(|source| self.limit_error(index, source))
+    }
+
+    /// Grants nothing for `pause` (Retry-After, say); a longer pause that already runs stays.
+    ///
+    /// # Errors
+    ///
+    /// Only where the set lives elsewhere.
+    pub fn pause_for(&self, pause: Duration) -> Result<(), Error> {
+        self.local("pausing")?.step(|guard, now, events| guard.set.pause(now, pause, events));
+        Ok(())
+    }
+
+    /// Ends a pause.
+    ///
+    /// # Errors
+    ///
+    /// Only where the set lives elsewhere.
+    pub fn resume(&self) -> Result<(), Error> {
+        self.local("resuming")?.step(|guard, now, events| guard.set.resume(now, events));
+        Ok(())
+    }
+
+    /// Takes the service's word on one limit, counted as read just now. Where the permit of the call that it answered is
+    /// at hand, [`Permit::sync`](crate::Permit::sync) knows more.
+    ///
+    /// # Errors
+    ///
+    /// An unknown key, a resource, or a set that lives elsewhere.
+    pub fn sync(&self, key: impl Named, state: ServerState) -> Result<(), Error> {
+        self.sync_with(key, state, None)
+    }
+
+    /// Forgets all that the rates were charged: full again. What is out of a resource stays out.
+    ///
+    /// # Errors
+    ///
+    /// Only where the set lives elsewhere.
+    pub fn reset(&self) -> Result<(), Error> {
+        self.local("resetting")?.step(|guard, now, events| guard.set.reset(now, events));
+        Ok(())
+    }
+
+    /// Ends all waiting with [`Error::Closed`] and refuses whatever comes. Permits that are out stay good.
+    ///
+    /// # Errors
+    ///
+    /// Only where the set lives elsewhere.
+    pub fn close(&self) -> Result<(), Error> {
+        self.local("closing")?.step(|guard, _, events| guard.set.close(events));
+        Ok(())
+    }
+
+    /// Makes this set, live, what `other` is: the same keys, with the other's quotas and capacities.
+    pub(crate) fn become_like(&self, other: &Self) -> Result<(), Error> {
+        let differs = |why: String| Error::Incompatible { set: Arc::clone(self.shared_name()), why };
+        if self.plan().keys() != other.plan().keys() {
+            let names = |set: &Self| set.keys().collect::<Vec<_>>().join(", ");
+            return Err(differs(format!("it has the limits {}, the other {}", names(self), names(other))));
+        }
+        let specs = || self.plan().keys().iter().zip(self.plan().specs()).zip(other.plan().specs());
+        for ((key, ours), theirs) in specs() {
+            if std::mem::discriminant(ours) != std::mem::discriminant(theirs) {
+                return Err(differs(format!("`{key}` is of another sort there")));
+            }
+        }
+        for ((key, _), theirs) in specs() {
+            match theirs {
+                Spec::Rate(quota) | Spec::Calls(quota) => self.set_quota(&**key, **quota)?,
+                Spec::Resource(capacity) => self.set_capacity(&**key, *capacity)?,
+            }
+        }
+        Ok(())
+    }
+
+    pub(crate) fn sync_with(&self, key: impl Named, state: ServerState, grant: Option<&Grant>) -> Result<(), Error> {
+        let index = key.index(self)?;
+        let local = self.local("taking the service's word")?;
+        let taken = local.step(|guard, now, events| guard.set.sync(now, index, &state, grant, events));
+        taken.map_err(|source| self.limit_error(index, source))
+    }
+
+    pub(crate) fn local(&self, what: &'static str) -> Result<&Arc<Local>, Error> {
+        match &self.0 {
+            Store::Local(local) => Ok(local),
+            Store::Remote(_) => Err(Error::LocalOnly { set: Arc::clone(self.shared_name()), what }),
+        }
+    }
+
+    fn limit_error(&self, index: u16, source: ChangeError) -> Error {
+        Error::limit(self.shared_name(), &self.plan().keys()[usize::from(index)], source)
+    }
+}
+
+impl Local {
+    fn snapshot(&self) -> Snapshot {
+        let mut guard = self.lock();
+        let view = guard.set.view(self.now());
+        let limits = self.plan.keys().iter().zip(view.limits);
+        Snapshot {
+            name: Arc::clone(&self.name),
+            limits: limits.map(|(key, view)| LimitSnapshot { key: Arc::clone(key), view }).collect(),
+            waiting: view.waiting,
+            granted: view.granted,
+            active: self.active(view.granted),
+            waits: guard.waits,
+            waited: guard.waited,
+            paused: view.paused,
+            closed: view.closed,
+        }
+    }
+}

@@ -1,0 +1,83 @@
+//! Waiting: who keeps the time while demands wait, and how they are told.
+//!
+//! Decisions are made by whoever causes them (a permit that returns, a correction, a cancelled wait) in its own call.
+//! Only time passing needs somebody: while futures wait, one task a set sleeps until the next instant at which
+//! something can be decided; while threads wait, one of them does. So a waiter is woken once, when it is granted, and a
+//! future that nobody polls holds up nobody.
+
+mod blocking;
+mod driver;
+mod future;
+mod hooks;
+
+use std::sync::Arc;
+use std::task::Waker;
+use std::thread::Thread;
+
+use paceline_core::{Ticket, Time};
+
+use crate::joint::JointWait;
+
+pub(crate) use blocking::{block_on_set, on_a_thread};
+pub(crate) use driver::{Driver, ensure_driver};
+pub use future::Acquire;
+pub(crate) use future::WaitOutcome;
+pub(crate) use hooks::Hooks;
+pub use hooks::Waiting;
+
+/// How a waiter is told.
+#[derive(Clone, Debug)]
+pub(crate) enum Wake {
+    Task(Waker),
+    Thread(Thread),
+    Joint(Arc<JointWait>),
+    /// The driver, to sleep anew.
+    Driver(Arc<tokio::sync::Notify>),
+}
+
+impl Wake {
+    pub(crate) fn wake(self) {
+        match self {
+            Self::Task(waker) => waker.wake(),
+            Self::Thread(thread) => thread.unpark(),
+            Self::Joint(wait) => wait.wake(),
+            Self::Driver(notify) => notify.notify_one(),
+        }
+    }
+}
+
+/// Who keeps a set's time.
+#[derive(Debug)]
+pub(crate) struct Keeper {
+    /// The task that sleeps for waiting futures.
+    pub(crate) driver: Option<Driver>,
+    /// The thread that sleeps for waiting threads.
+    pub(crate) leader: Option<Ticket>,
+    /// Until when they sleep.
+    pub(crate) armed: Time,
+}
+
+impl Default for Keeper {
+    fn default() -> Self {
+        Self { driver: None, leader: None, armed: Time::MAX }
+    }
+}
+
+impl Keeper {
+    /// Whom to tell that something can be decided at `next`, if they would sleep longer.
+    pub(crate) fn rearm(&mut self, next: Time, leader: impl FnOnce(Ticket) -> Option<Wake>) -> [Option<Wake>; 2] {
+        if next >= self.armed {
+            return [None, None];
+        }
+        self.armed = next;
+        let driver = self.driver.as_ref().map(|driver| Wake::Driver(Arc::clone(&driver.notify)));
+        [driver, self.leader.and_then(leader)]
+    }
+
+    /// The set is gone.
+    pub(crate) fn retire(&mut self) {
+        if let Some(driver) = self.driver.take() {
+            driver.notify.notify_one();
+        }
+    }
+}

@@ -1,0 +1,109 @@
+//! Waiting on a thread, without a runtime.
+
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use paceline_core::{Demand, Grant, Ticket, Time};
+
+use super::{WaitOutcome, Wake};
+use crate::error::Error;
+use crate::local::{Guarded, Local};
+use crate::request::Terms;
+
+/// Blocks the thread until `demand` is granted; gives the grant and when it asked.
+pub(crate) fn block_on_set(local: &Arc<Local>, demand: Demand, terms: &Terms) -> Result<(Grant, Time), Error> {
+    let (ticket, since) = match local.ask(demand, terms, || Wake::Thread(thread::current()))? {
+        WaitOutcome::Granted(grant) => {
+            let asked = grant.at;
+            return Ok((grant, asked));
+        }
+        WaitOutcome::Wait(ticket, since, waiting) => {
+            let place = Place { local, ticket };
+            local.plan.hooks.call(&waiting);
+            (place.hold(), since)
+        }
+    };
+    let place = Place { local, ticket };
+    loop {
+        let step = local.step(|guard, now, events| {
+            guard.set.pump(now, events);
+            match guard.collect(ticket, since) {
+                Some(outcome) => Err((outcome, hand_over(guard, ticket))),
+                None => Ok(lead(guard, ticket, now)),
+            }
+        });
+        match step {
+            Ok(Some(time)) if local.plan.clock.manual().is_none() => thread::park_timeout(time),
+            Ok(_) => thread::park(),
+            Err((outcome, successor)) => {
+                place.hold();
+                successor.into_iter().for_each(Wake::wake);
+                return Ok((local.finish(outcome, terms)?, since));
+            }
+        }
+    }
+}
+
+/// One of the waiting threads sleeps until something can be decided, the others until they are woken: `Some(time)` for
+/// the one, none for the others.
+fn lead(guard: &mut Guarded, ticket: Ticket, now: Time) -> Option<Duration> {
+    let next = guard.set.next();
+    let led = guard.keeper().leader.is_some_and(|leader| leader != ticket);
+    if led && guard.keeper().leader.is_some_and(|leader| guard.set.is_waiting(leader)) {
+        return None;
+    }
+    let keeper = guard.keeper();
+    keeper.leader = Some(ticket);
+    keeper.armed = next.unwrap_or(Time::MAX);
+    next.map(|next| next.since(now))
+}
+
+/// The leader leaves: another waiting thread is woken to lead.
+fn hand_over(guard: &mut Guarded, ticket: Ticket) -> Option<Wake> {
+    let keeper = guard.keeper();
+    if keeper.leader != Some(ticket) {
+        return None;
+    }
+    keeper.leader = None;
+    if keeper.driver.is_none() {
+        keeper.armed = Time::MAX;
+    }
+    guard.set.wakers().find(|wake| matches!(wake, Wake::Thread(_))).cloned()
+}
+
+/// A thread's place in the queue, given back should a hook or clock panic while it waits.
+struct Place<'a> {
+    local: &'a Arc<Local>,
+    ticket: Ticket,
+}
+
+impl Place<'_> {
+    fn hold(self) -> Ticket {
+        let ticket = self.ticket;
+        std::mem::forget(self);
+        ticket
+    }
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        self.local.give_back(self.ticket);
+    }
+}
+
+/// Blocks on a wait that only futures can do (several sets at once, or a set that lives elsewhere): on a thread and a
+/// runtime of its own, so that it works wherever it is called from.
+pub(crate) fn on_a_thread<F: Future<Output = Result<T, Error>>, T: Send>(
+    wait: impl FnOnce() -> F + Send,
+) -> Result<T, Error> {
+    let run = || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
+        runtime.map_err(|error| Error::NoThread(error.to_string()))?.block_on(wait())
+    };
+    thread::scope(|scope| {
+        let spawned = thread::Builder::new().name("paceline-wait".into()).spawn_scoped(scope, run);
+        let joined = spawned.map_err(|error| Error::NoThread(error.to_string()))?.join();
+        joined.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    })
+}

@@ -1,0 +1,202 @@
+//! The future of an acquisition.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use paceline_core::{Decision, Demand, Events, Grant, Outcome, Refusal, Ticket, Time, Waiter};
+
+use super::{Waiting, Wake, ensure_driver};
+use crate::backend::RemoteAcquire;
+use crate::error::Error;
+use crate::local::{Guarded, Local, place};
+use crate::permit::Permit;
+use crate::request::Terms;
+use crate::set::{LimitSet, Store};
+
+/// Waits for a permit. Made by [`LimitSet::acquire`] and [`Request::acquire`](crate::Request::acquire).
+///
+/// # Cancel safety
+///
+/// Dropping it takes the demand out of the queue; if it was granted in the meantime, the grant goes back. The place in
+/// the queue is lost.
+#[must_use = "futures do nothing unless polled"]
+pub struct Acquire<'a> {
+    set: &'a LimitSet,
+    terms: Terms,
+    state: State<'a>,
+}
+
+enum State<'a> {
+    Asking(Result<Demand, Error>),
+    Waiting { ticket: Ticket, since: Time },
+    Remote(RemoteAcquire<'a>),
+    Done,
+}
+
+/// What the first look at a demand leads to.
+pub(crate) enum WaitOutcome {
+    Granted(Grant),
+    Wait(Ticket, Time, Waiting),
+}
+
+impl<'a> Acquire<'a> {
+    #[inline]
+    pub(crate) fn new(set: &'a LimitSet, mut demand: Result<Demand, Error>, terms: Terms) -> Self {
+        if let Ok(demand) = &mut demand {
+            set.plan().complete(demand);
+        }
+        Self { set, terms, state: State::Asking(demand) }
+    }
+
+    fn ask(&mut self, local: &Arc<Local>, context: &Context<'_>) -> Poll<Result<Permit<'a>, Error>> {
+        let State::Asking(demand) = std::mem::replace(&mut self.state, State::Done) else {
+            return Poll::Pending;
+        };
+        match local.ask(demand?, &self.terms, || Wake::Task(context.waker().clone()))? {
+            WaitOutcome::Granted(grant) => {
+                let asked = grant.at;
+                Poll::Ready(Ok(Permit::local(self.set, grant, asked)))
+            }
+            WaitOutcome::Wait(ticket, since, waiting) => {
+                self.state = State::Waiting { ticket, since };
+                ensure_driver(local)?;
+                local.plan.hooks.call(&waiting);
+                Poll::Pending
+            }
+        }
+    }
+
+    fn look(
+        &mut self,
+        local: &Arc<Local>,
+        ticket: Ticket,
+        since: Time,
+        context: &Context<'_>,
+    ) -> Poll<Result<Permit<'a>, Error>> {
+        let mut guard = local.lock();
+        let Some(outcome) = guard.collect(ticket, since) else {
+            guard.set.set_waker(ticket, Wake::Task(context.waker().clone()));
+            drop(guard);
+            ensure_driver(local)?;
+            return Poll::Pending;
+        };
+        drop(guard);
+        self.state = State::Done;
+        Poll::Ready(local.finish(outcome, &self.terms).map(|grant| Permit::local(self.set, grant, since)))
+    }
+}
+
+impl<'a> Future for Acquire<'a> {
+    type Output = Result<Permit<'a>, Error>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = &mut *self;
+        match (&mut this.state, &this.set.0) {
+            (State::Asking(_), Store::Local(local)) => this.ask(local, context),
+            (State::Waiting { ticket, since }, Store::Local(local)) => {
+                let (ticket, since) = (*ticket, *since);
+                this.look(local, ticket, since, context)
+            }
+            (State::Asking(demand), Store::Remote(remote)) => {
+                let demand = std::mem::replace(demand, Ok(Demand::default()))?;
+                this.state = State::Remote(RemoteAcquire::new(this.set, remote, demand, &this.terms));
+                Pin::new(this).poll(context)
+            }
+            (State::Remote(acquire), _) => acquire.poll(context),
+            (State::Done | State::Waiting { .. }, _) => panic!("polled after it was done"),
+        }
+    }
+}
+
+impl Drop for Acquire<'_> {
+    fn drop(&mut self) {
+        if let (State::Waiting { ticket, .. }, Store::Local(local)) = (&self.state, &self.set.0) {
+            local.give_back(*ticket);
+        }
+    }
+}
+
+impl Local {
+    /// The first look at a demand: granted, refused, or in the queue.
+    #[inline]
+    pub(crate) fn ask(
+        &self,
+        mut demand: Demand,
+        terms: &Terms,
+        waker: impl FnOnce() -> Wake,
+    ) -> Result<WaitOutcome, Error> {
+        let mut guard = self.lock();
+        let now = self.now();
+        if guard.set.waiting() == 0 {
+            let decision = guard.set.try_acquire(now, &mut demand, paceline_core::Order::FIRST, &mut Events::default());
+            if decision == Decision::Granted {
+                return Ok(WaitOutcome::Granted(Grant { at: now, charged: demand }));
+            }
+        }
+        drop(guard);
+        self.step(|guard, now, events| self.ask_in_line(guard, now, events, demand, terms, waker))
+    }
+
+    fn ask_in_line(
+        &self,
+        guard: &mut Guarded,
+        now: Time,
+        events: &mut Events<Wake>,
+        mut demand: Demand,
+        terms: &Terms,
+        waker: impl FnOnce() -> Wake,
+    ) -> Result<WaitOutcome, Error> {
+        let order = place(terms.arrival, terms.priority, now);
+        let wait = match guard.set.try_acquire(now, &mut demand, order, events) {
+            Decision::Granted => return Ok(WaitOutcome::Granted(Grant { at: now, charged: demand })),
+            Decision::Never(refusal) => return Err(self.refused(refusal)),
+            Decision::Wait(wait) => wait,
+        };
+        if let Some(deadline) = terms.deadline {
+            let outstanding = self.active(guard.set.granted()) > 0;
+            let at_best = guard.set.at_best(now, &demand, outstanding);
+            if matches!(at_best, Decision::Wait(wait) if wait > deadline) {
+                return Err(Error::DeadlineExceeded { set: Arc::clone(&self.name), deadline });
+            }
+        }
+        let limit = guard.set.binding(now, &demand);
+        let waiting = Waiting {
+            set: Arc::clone(&self.name),
+            limit: limit.map(|limit| Arc::clone(&self.plan.keys()[usize::from(limit)])),
+            expected: (wait < Duration::MAX).then_some(wait),
+            ahead: guard.set.waiting(),
+        };
+        guard.keeper();
+        let deadline = terms.deadline.map(|deadline| now + deadline);
+        let waiter = Waiter { demand, order, deadline, party: None, waker: Some(waker()) };
+        let ticket = guard.set.enqueue(now, waiter, events);
+        Ok(WaitOutcome::Wait(ticket, now, waiting))
+    }
+
+    /// What a decided wait means to its owner.
+    pub(crate) fn finish(&self, outcome: Outcome, terms: &Terms) -> Result<Grant, Error> {
+        match outcome {
+            Outcome::Granted(grant) => Ok(grant),
+            Outcome::Refused(refusal) => Err(self.refused(refusal)),
+            Outcome::TimedOut => Err(Error::DeadlineExceeded {
+                set: Arc::clone(&self.name),
+                deadline: terms.deadline.unwrap_or_default(),
+            }),
+        }
+    }
+
+    pub(crate) fn refused(&self, refusal: Refusal) -> Error {
+        match refusal {
+            Refusal::Closed => Error::Closed { set: Arc::clone(&self.name) },
+            Refusal::TooLarge { limit, asked, capacity } => Error::TooLarge {
+                set: Arc::clone(&self.name),
+                key: Arc::clone(&self.plan.keys()[usize::from(limit)]),
+                asked,
+                capacity,
+            },
+        }
+    }
+}
