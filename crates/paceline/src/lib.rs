@@ -13,6 +13,7 @@ mod pool;
 pub mod presets;
 mod registry;
 mod request;
+mod resets;
 mod set;
 mod wait;
 
@@ -29,5 +30,6 @@ pub use permit::Permit;
 pub use pool::{Choice, LimitPool, LimitPoolBuilder, PoolAcquire};
 pub use registry::Registry;
 pub use request::Request;
+pub use resets::ResetsAt;
 pub use set::{LimitSet, LimitSetBuilder, LimitSnapshot, Snapshot, Template};
 pub use wait::{Acquire, Waiting};

@@ -32,6 +32,10 @@
 //! # Ok::<(), presets::UnknownPreset>(())
 //! ```
 
+use paceline_core::Quota;
+
+use crate::set::{LimitSet, LimitSetBuilder};
+
 mod anthropic;
 mod general;
 mod google;
@@ -133,6 +137,38 @@ impl Preset {
     const fn output(mut self, tokens_per_minute: u64) -> Self {
         self.output_tokens_per_minute = Some(tokens_per_minute);
         self
+    }
+
+    /// A limit set of these numbers, named as the preset: `calls` and `calls/day`, `tokens`, `input_tokens`,
+    /// `output_tokens` and `concurrency`, those of them that are stated.
+    ///
+    /// ```
+    /// let openai = paceline::presets::find("openai gpt-5 tier 1")?.limits().concurrency(32).build()?;
+    /// let permit = openai.try_acquire([("tokens", 900)])?;
+    /// # drop(permit); Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn limits(&self) -> LimitSetBuilder {
+        let mut set = LimitSet::builder(self.name);
+        if let Some(calls) = self.requests_per_minute {
+            set = set.calls(Quota::per_minute(calls));
+        }
+        if let Some(calls) = self.requests_per_day {
+            set = set.calls_as("calls/day", Quota::per_day(calls));
+        }
+        let tokens = [
+            ("tokens", self.tokens_per_minute),
+            ("input_tokens", self.input_tokens_per_minute),
+            ("output_tokens", self.output_tokens_per_minute),
+        ];
+        for (key, per_minute) in tokens {
+            if let Some(per_minute) = per_minute {
+                set = set.rate(key, Quota::per_minute(per_minute));
+            }
+        }
+        match self.concurrency {
+            Some(calls) => set.concurrency(calls),
+            None => set,
+        }
     }
 
     /// Its name and its aliases.
