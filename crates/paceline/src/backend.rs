@@ -28,6 +28,15 @@ pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PermitId(pub u128);
 
+/// A limit as a backend is told of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LimitSpec {
+    /// Units per period.
+    Rate(Quota),
+    /// Units at once.
+    Resource(u64),
+}
+
 /// A demand as a backend sees it. Asking again with the same id continues the same wait.
 #[derive(Clone, Debug)]
 pub struct Ask {
@@ -101,7 +110,7 @@ pub trait Remote: fmt::Debug + Send + Sync + 'static {
     fn open<'a>(
         &'a self,
         set: &'a Arc<str>,
-        limits: &'a [(Arc<str>, LimitKind, u64)],
+        limits: &'a [(Arc<str>, LimitSpec)],
     ) -> BoxFuture<'a, Result<(), BackendError>>;
 
     /// Grants a demand on all its limits or on none, or keeps its place.
@@ -143,14 +152,14 @@ impl RemoteSet {
     }
 
     async fn open(&self) -> Result<(), BackendError> {
-        let limits: Vec<_> = self.kinds().collect();
+        let limits: Vec<_> = self.specs().collect();
         self.opened.get_or_try_init(|| self.backend.open(&self.name, &limits)).await.copied()
     }
 
-    fn kinds(&self) -> impl Iterator<Item = (Arc<str>, LimitKind, u64)> + '_ {
+    fn specs(&self) -> impl Iterator<Item = (Arc<str>, LimitSpec)> + '_ {
         self.plan.keys().iter().zip(self.plan.specs()).map(|(key, spec)| match spec {
-            Spec::Rate(quota) | Spec::Calls(quota) => (Arc::clone(key), LimitKind::Rate(**quota), quota.capacity()),
-            Spec::Resource(capacity) => (Arc::clone(key), LimitKind::Resource, *capacity),
+            Spec::Rate(quota) | Spec::Calls(quota) => (Arc::clone(key), LimitSpec::Rate(**quota)),
+            Spec::Resource(capacity) => (Arc::clone(key), LimitSpec::Resource(*capacity)),
         })
     }
 
@@ -182,9 +191,12 @@ impl RemoteSet {
     }
 
     pub(crate) fn described(&self) -> Snapshot {
-        let limits = self.kinds().map(|(key, kind, capacity)| LimitSnapshot {
-            key,
-            view: LimitView { kind, capacity, used: 0, available: capacity, debt: 0 },
+        let limits = self.specs().map(|(key, spec)| {
+            let (kind, capacity) = match spec {
+                LimitSpec::Rate(quota) => (LimitKind::Rate(quota), quota.capacity()),
+                LimitSpec::Resource(capacity) => (LimitKind::Resource, capacity),
+            };
+            LimitSnapshot { key, view: LimitView { kind, capacity, used: 0, available: capacity, debt: 0 } }
         });
         Snapshot::idle(Arc::clone(&self.name), limits.collect())
     }
