@@ -33,3 +33,8 @@ pub use request::Request;
 pub use resets::ResetsAt;
 pub use set::{LimitSet, LimitSetBuilder, LimitSnapshot, Snapshot, Template};
 pub use wait::{Acquire, Waiting};
+
+/// The project's own README: its programs are tested too.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;
