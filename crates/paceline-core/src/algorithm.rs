@@ -52,10 +52,27 @@ impl Algorithm {
         }
     }
 
-    /// When `units` can be charged, if `ahead` units more go first.
+    /// Whether `units` can be charged now: what [`ready`](Self::ready) says, without the when.
     #[inline]
+    pub(crate) fn has_room(&mut self, now: Time, units: u64) -> bool {
+        match self {
+            Self::Bucket(it) => it.has_room(now, units),
+            other => other.ready(now, units, 0) == Ready::Now,
+        }
+    }
+
+    /// When `units` can be charged, if `ahead` units more go first.
     pub(crate) fn ready(&mut self, now: Time, units: u64, ahead: u64) -> Ready {
         each!(self, it => it.ready(now, units, ahead))
+    }
+
+    /// Nanoseconds until `units` fit after `ahead` others even if it were empty.
+    pub(crate) fn lead(&self, units: u64, ahead: u64) -> u64 {
+        match self {
+            Self::Bucket(it) => it.lead(units, ahead),
+            Self::Log(it) => it.lead(units, ahead),
+            Self::Counter(_) | Self::Fixed(_) => 0,
+        }
     }
 
     /// Charges `units`, room or not; `mark` is the limit's total with them.
@@ -65,14 +82,11 @@ impl Algorithm {
     }
 
     /// Charges `extra` units more to a demand admitted at `admitted`; `mark` is the limit's total with them. Only a log
-    /// can still enter them at the admission. Says under which mark they lie.
-    pub(crate) fn add(&mut self, now: Time, part: &Part, admitted: Time, extra: u64, mark: u64) -> u64 {
+    /// can still enter them at the admission.
+    pub(crate) fn add(&mut self, now: Time, part: &Part, admitted: Time, extra: u64, mark: u64) {
         match self {
             Self::Log(it) => it.add(now, part, admitted, extra, mark),
-            other => {
-                other.charge(now, extra, mark);
-                mark
-            }
+            other => other.charge(now, extra, mark),
         }
     }
 
@@ -81,20 +95,21 @@ impl Algorithm {
     pub(crate) fn refund(&mut self, now: Time, part: &Part, admitted: Time, units: u64, since: u64) -> u64 {
         match self {
             Self::Bucket(it) => it.refund(now, units, since),
-            Self::Log(it) => it.refund(now, part.mark, units),
+            Self::Log(it) => it.refund(now, part.mark, admitted, units),
             Self::Counter(it) => it.refund(now, admitted, units),
             Self::Fixed(it) => it.refund(now, admitted, units),
         }
     }
 
     /// The permit of a charge came back.
-    pub(crate) fn complete(&mut self, now: Time, part: &Part, mark: u64) {
+    pub(crate) fn complete(&mut self, now: Time, part: &Part) {
         if let Self::Log(it) = self {
-            it.complete(now, part, mark);
+            it.complete(now, part);
         }
     }
 
     /// Whether returning permits matter to it.
+    #[inline]
     pub(crate) fn awaits_completion(&self) -> bool {
         matches!(self, Self::Log(it) if it.awaits_completion())
     }
@@ -152,10 +167,10 @@ impl Algorithm {
 
     /// Lets `available` units be free at most; what is taken away counts as the service's own window does, where its
     /// end is known.
-    pub(crate) fn cap_available(&mut self, now: Time, available: u64, window_ends: Option<Time>, mark: u64) {
+    pub(crate) fn cap_available(&mut self, now: Time, available: u64, window_ends: Option<Time>) {
         match self {
             Self::Bucket(it) => it.cap_available(now, available),
-            Self::Log(it) => it.cap_available(now, available, window_ends, mark),
+            Self::Log(it) => it.cap_available(now, available, window_ends),
             Self::Counter(it) => it.cap_available(now, available),
             Self::Fixed(it) => it.cap_available(now, available, window_ends),
         }

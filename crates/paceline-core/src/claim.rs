@@ -34,6 +34,12 @@ impl Claim {
         }
     }
 
+    /// Whether nobody has taken it yet, and it was not withdrawn.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        self.0.load(Ordering::Acquire) == OPEN
+    }
+
     /// The member that took it.
     #[must_use]
     pub fn taken_by(&self) -> Option<u32> {

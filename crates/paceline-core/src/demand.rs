@@ -28,35 +28,59 @@ pub struct Part {
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Demand {
-    parts: SmallVec<[Part; 3]>,
+    parts: SmallVec<[Part; 4]>,
 }
 
 impl Demand {
     /// Adds `units` of `limit`; amounts of one limit add up, saturating.
+    #[inline]
     pub fn add(&mut self, limit: Index, units: u64) {
-        let part = Part { limit, units, mark: 0 };
-        match self.parts.last() {
-            Some(last) if last.limit >= limit => match self.parts.binary_search_by_key(&limit, |p| p.limit) {
-                Ok(at) => self.parts[at].units = self.parts[at].units.saturating_add(units),
-                Err(at) => self.parts.insert(at, part),
-            },
-            _ => self.parts.push(part),
+        if self.parts.last().is_some_and(|last| last.limit >= limit) {
+            return self.add_within(limit, units);
+        }
+        self.parts.push(Part { limit, units, mark: 0 });
+    }
+
+    /// The same for a limit that is not behind all others.
+    fn add_within(&mut self, limit: Index, units: u64) {
+        match self.parts.binary_search_by_key(&limit, |p| p.limit) {
+            Ok(at) => self.parts[at].units = self.parts[at].units.saturating_add(units),
+            Err(at) => self.parts.insert(at, Part { limit, units, mark: 0 }),
+        }
+    }
+
+    /// Adds `units` of `limit` unless it is named.
+    #[inline]
+    pub fn add_missing(&mut self, limit: Index, units: u64) {
+        if self.parts.iter().all(|part| part.limit != limit) {
+            self.add(limit, units);
+        }
+    }
+
+    /// Leaves out the limits of which no unit is asked: such a demand shares nothing with those who wait for them.
+    #[inline]
+    pub fn drop_zeros(&mut self) {
+        if self.parts.iter().any(|part| part.units == 0) {
+            self.parts.retain(|part| part.units > 0);
         }
     }
 
     /// The parts, by limit.
+    #[inline]
     #[must_use]
     pub fn parts(&self) -> &[Part] {
         &self.parts
     }
 
     /// The units asked of `limit`, if it is named.
+    #[inline]
     #[must_use]
     pub fn units(&self, limit: Index) -> Option<u64> {
         let at = self.parts.binary_search_by_key(&limit, |p| p.limit).ok()?;
         Some(self.parts[at].units)
     }
 
+    #[inline]
     pub(crate) fn parts_mut(&mut self) -> &mut [Part] {
         &mut self.parts
     }

@@ -17,6 +17,9 @@ pub enum QuotaError {
     /// The period and its guard together exceed 292 years.
     #[error("the period {0:?} is too long; at most 292 years can be counted")]
     PeriodTooLong(Duration),
+    /// Keeping clear of each reset by the guard would leave nothing of the window.
+    #[error("the guard {0:?} is half the window or more; give a shorter one")]
+    GuardTooLong(Duration),
     /// A bucket that holds nothing admits nothing.
     #[error("the burst is 0; give at least 1 unit, or leave it out")]
     ZeroBurst,

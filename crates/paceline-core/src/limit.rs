@@ -34,6 +34,9 @@ struct Rate {
     amount: u64,
 }
 
+/// Marks that no charge ever has, between what was charged before a reset and after it.
+const GAP: u64 = u64::MAX / 4;
+
 impl Limit {
     /// A rate limit that starts with nothing used.
     ///
@@ -69,11 +72,29 @@ impl Limit {
         }
     }
 
+    /// Whether `units` can be charged now.
+    #[inline]
+    pub(crate) fn has_room(&mut self, now: Time, units: u64) -> bool {
+        match &mut self.0 {
+            Kind::Rate(rate) => rate.algorithm.has_room(now, units),
+            Kind::Resource(resource) => resource.ready(units, 0) == Ready::Now,
+        }
+    }
+
     #[inline]
     pub(crate) fn ready(&mut self, now: Time, units: u64, ahead: u64) -> Ready {
         match &mut self.0 {
             Kind::Rate(rate) => rate.algorithm.ready(now, units, ahead),
             Kind::Resource(resource) => resource.ready(units, ahead),
+        }
+    }
+
+    /// Nanoseconds until `units` fit after `ahead` others even if it were empty: above zero for buckets alone, which
+    /// drain while the others go.
+    pub(crate) fn lead(&self, units: u64, ahead: u64) -> u64 {
+        match &self.0 {
+            Kind::Rate(rate) => rate.algorithm.lead(units, ahead),
+            Kind::Resource(_) => 0,
         }
     }
 
@@ -95,19 +116,19 @@ impl Limit {
             Kind::Rate(rate) if actual > part.units => {
                 let extra = actual - part.units;
                 rate.charged = rate.charged.wrapping_add(extra);
-                let first = part.units == 0;
-                if first {
+                if part.units == 0 {
+                    // Nothing of it lay in the history: it is there from here on, to be given back from there.
                     part.mark = rate.charged;
                 }
-                let mark = rate.algorithm.add(now, part, admitted, extra, rate.charged);
-                if first {
-                    part.mark = mark;
-                }
+                rate.algorithm.add(now, part, admitted, extra, rate.charged);
                 part.units = actual;
             }
             Kind::Rate(rate) => {
                 let since = rate.charged.wrapping_sub(part.mark);
-                part.units -= rate.algorithm.refund(now, part, admitted, part.units - actual, since);
+                // Beyond the gap that a reset leaves, nothing of the charge is in the state any more.
+                if since < GAP {
+                    part.units -= rate.algorithm.refund(now, part, admitted, part.units - actual, since);
+                }
             }
             Kind::Resource(resource) => {
                 resource.in_use = resource.in_use.saturating_sub(part.units).saturating_add(actual);
@@ -116,10 +137,17 @@ impl Limit {
         }
     }
 
+    /// Whether it has to know when a permit came back.
+    #[inline]
+    pub(crate) fn completes(&self) -> bool {
+        matches!(&self.0, Kind::Rate(rate) if rate.algorithm.awaits_completion())
+    }
+
     /// The permit came back.
+    #[inline]
     pub(crate) fn release(&mut self, now: Time, part: &Part) {
         match &mut self.0 {
-            Kind::Rate(rate) => rate.algorithm.complete(now, part, rate.charged),
+            Kind::Rate(rate) => rate.algorithm.complete(now, part),
             Kind::Resource(resource) => resource.in_use = resource.in_use.saturating_sub(part.units),
         }
     }
@@ -162,7 +190,7 @@ impl Limit {
         if let Kind::Rate(rate) = &mut self.0 {
             rate.amount = rate.quota.amount();
             // A gap in the marks, so that no older charge can be refunded from the fresh state.
-            rate.charged = rate.charged.wrapping_add(u64::MAX / 4);
+            rate.charged = rate.charged.wrapping_add(GAP);
             rate.algorithm.reset(now, &rate.quota, rate.charged);
         }
     }
@@ -180,7 +208,7 @@ impl Limit {
             let since = part.map_or(0, |part| rate.charged.wrapping_sub(part.mark));
             let available = remaining.saturating_sub(since);
             let ends = state.reset.and_then(|reset| reset.window_end(now));
-            rate.algorithm.cap_available(now, available, ends, rate.charged);
+            rate.algorithm.cap_available(now, available, ends);
             if state.authoritative {
                 rate.algorithm.lift_available(now, available);
             }

@@ -74,16 +74,35 @@ pub(crate) struct Entry<W> {
     pub(crate) order: Order,
     deadline: Time,
     pub(crate) party: Option<Box<Party>>,
-    pub(crate) waker: Option<W>,
-    state: State,
+    state: State<W>,
 }
 
 #[derive(Debug)]
-enum State {
-    Waiting,
+enum State<W> {
+    Waiting(Option<W>),
     Granted(Time),
     Refused(Box<Refusal>),
     TimedOut,
+}
+
+impl<W> Entry<W> {
+    fn is_waiting(&self) -> bool {
+        matches!(self.state, State::Waiting(_))
+    }
+
+    /// The waker of a wait that lasts.
+    pub(crate) fn waker(&self) -> Option<&W> {
+        match &self.state {
+            State::Waiting(waker) => waker.as_ref(),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn set_waker(&mut self, new: W) {
+        if let State::Waiting(waker) = &mut self.state {
+            *waker = Some(new);
+        }
+    }
 }
 
 type Shape = SmallVec<[Index; 6]>;
@@ -165,7 +184,7 @@ impl<W> Queue<W> {
         while self.lines[line].places.contains_key(&order) {
             order = order.next();
         }
-        let entry = Entry { demand, order, deadline, party, waker, state: State::Waiting };
+        let entry = Entry { demand, order, deadline, party, state: State::Waiting(waker) };
         let slot = u32::try_from(self.entries.insert(entry)).expect("fewer than 2^32 waiters");
         self.lines[line].places.insert(order, slot);
         if deadline < Time::MAX {
@@ -184,7 +203,7 @@ impl<W> Queue<W> {
     }
 
     pub(crate) fn waiters(&self) -> impl Iterator<Item = (Ticket, &Entry<W>)> {
-        let waiting = self.entries.iter().filter(|(_, entry)| matches!(entry.state, State::Waiting));
+        let waiting = self.entries.iter().filter(|(_, entry)| entry.is_waiting());
         waiting.map(|(slot, entry)| (Ticket { slot: slot as u32, order: entry.order }, entry))
     }
 
@@ -201,7 +220,7 @@ impl<W> Queue<W> {
     }
 
     pub(crate) fn is_waiting(&self, ticket: Ticket) -> bool {
-        self.entry(ticket).is_some_and(|entry| matches!(entry.state, State::Waiting))
+        self.entry(ticket).is_some_and(Entry::is_waiting)
     }
 
     pub(crate) fn first_deadline(&self) -> Option<Time> {
@@ -218,12 +237,15 @@ impl<W> Queue<W> {
     pub(crate) fn decide(&mut self, ticket: Ticket, outcome: Result<Time, Option<Refusal>>) -> Option<W> {
         self.unlink(ticket);
         let entry = self.get(ticket)?;
-        entry.state = match outcome {
+        let decided = match outcome {
             Ok(at) => State::Granted(at),
             Err(Some(refusal)) => State::Refused(Box::new(refusal)),
             Err(None) => State::TimedOut,
         };
-        entry.waker.take()
+        match std::mem::replace(&mut entry.state, decided) {
+            State::Waiting(waker) => waker,
+            _ => None,
+        }
     }
 
     /// Takes a decided wait out.
@@ -236,7 +258,7 @@ impl<W> Queue<W> {
         Some(match entry.state {
             State::Granted(at) => Outcome::Granted(Grant { at, charged: entry.demand }),
             State::Refused(refusal) => Outcome::Refused(*refusal),
-            State::TimedOut | State::Waiting => Outcome::TimedOut,
+            State::TimedOut | State::Waiting(_) => Outcome::TimedOut,
         })
     }
 

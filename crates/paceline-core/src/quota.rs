@@ -141,7 +141,7 @@ impl Quota {
     /// The running fixed window ends `left` after the limit is made; the next ones follow each period.
     ///
     /// Turning a wall-clock reset ("at midnight in Los Angeles") into a duration needs a clock and a calendar, which
-    /// core has not; the guard delays each opening instead of lengthening the window.
+    /// core has not. The guard then keeps clear of each reset, on both sides, instead of lengthening the window.
     pub const fn resets_in(mut self, left: Duration) -> Self {
         self.resets_in = Some(left);
         self
@@ -210,6 +210,8 @@ impl Quota {
             Err(QuotaError::NoMeaning { option: "anchor", algorithm: kind })
         } else if self.resets_in.is_some() && kind != A::FixedWindow {
             Err(QuotaError::NoMeaning { option: "resets_in", algorithm: kind })
+        } else if self.resets_in.is_some() && self.guard.saturating_mul(2) >= self.period {
+            Err(QuotaError::GuardTooLong(self.guard))
         } else {
             Ok(())
         }

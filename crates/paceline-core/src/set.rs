@@ -65,8 +65,27 @@ impl<W> Set<W> {
         let decision = self.check(now, demand, order, None, events);
         if decision == Decision::Granted {
             self.charge(now, demand);
+            // It may have put off somebody less urgent, whom others can pass now on the limits it left alone.
+            if self.waiting() > 0 {
+                self.pump(now, events);
+            }
         }
         decision
+    }
+
+    /// The short way where nobody waits, who would have to be passed or could be woken: charges all of `demand` now and
+    /// says so. If it says no, [`try_acquire`](Self::try_acquire) knows why.
+    #[inline]
+    pub fn try_alone(&mut self, now: Time, demand: &mut Demand) -> bool {
+        if self.waiting() > 0 || self.closed || now < self.gate {
+            return false;
+        }
+        let limits = &mut self.limits;
+        let room = demand.parts().iter().all(|part| limits[usize::from(part.limit)].has_room(now, part.units));
+        if room {
+            self.charge(now, demand);
+        }
+        room
     }
 
     /// What [`try_acquire`](Self::try_acquire) would answer, charging nothing.
@@ -141,6 +160,10 @@ impl<W> Set<W> {
     /// Lets a demand wait. Call [`try_acquire`](Self::try_acquire) first, under the same lock.
     pub fn enqueue(&mut self, now: Time, waiter: Waiter<W>, events: &mut Events<W>) -> Ticket {
         let ticket = self.queue.get_or_insert_with(|| Box::new(Queue::new())).push(waiter);
+        if self.closed {
+            // Somebody who waits in several sets learns of it here.
+            self.decide(ticket, Err(Some(Refusal::Closed)), events);
+        }
         self.pump(now, events);
         ticket
     }
@@ -159,20 +182,20 @@ impl<W> Set<W> {
     /// Replaces the waker of a wait that lasts.
     pub fn set_waker(&mut self, ticket: Ticket, waker: W) {
         if let Some(entry) = self.queue.as_mut().and_then(|queue| queue.get(ticket)) {
-            entry.waker = Some(waker);
+            entry.set_waker(waker);
         }
     }
 
     /// The waker of a wait that lasts.
     #[must_use]
     pub fn waker(&self, ticket: Ticket) -> Option<&W> {
-        self.queue.as_ref()?.entry(ticket)?.waker.as_ref()
+        self.queue.as_ref()?.entry(ticket)?.waker()
     }
 
     /// The wakers of all that wait.
     pub fn wakers(&self) -> impl Iterator<Item = &W> {
         let waiters = self.queue.iter().flat_map(|queue| queue.waiters());
-        waiters.filter_map(|(_, entry)| entry.waker.as_ref())
+        waiters.filter_map(|(_, entry)| entry.waker())
     }
 
     /// Ends a wait from outside; a grant that was not collected goes back.
@@ -194,6 +217,20 @@ impl<W> Set<W> {
         if self.waiting() > 0 {
             self.pump(now, events);
         }
+    }
+
+    /// The short way where nobody waits for what comes back and no limit asks when: gives a permit's resources back and
+    /// says so. If it says no, it is [`release`](Self::release) that has to be called.
+    #[inline]
+    pub fn release_alone(&mut self, grant: &Grant) -> bool {
+        let (limits, parts) = (&mut self.limits, grant.charged.parts());
+        let waiting = self.queue.as_ref().is_some_and(|queue| queue.waiting() > 0);
+        if waiting || parts.iter().any(|part| limits[usize::from(part.limit)].completes()) {
+            return false;
+        }
+        // No limit asks when, so any instant will do.
+        parts.iter().for_each(|part| limits[usize::from(part.limit)].release(Time::ZERO, part));
+        true
     }
 
     /// Takes a grant back as if it had never been, as far as the algorithms can.

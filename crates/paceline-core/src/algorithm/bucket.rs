@@ -31,18 +31,30 @@ impl Bucket {
         Self { level: 0, at: now, amount: quota.amount(), period: quota.guarded_nanos(), depth }
     }
 
+    #[inline]
     fn weight(&self, units: u64) -> u128 {
         u128::from(units) * u128::from(self.period)
     }
 
     #[inline]
     fn drain(&mut self, now: Time) {
-        let passed = now.nanos_since(self.at);
-        self.level = self.level.saturating_sub(u128::from(passed) * u128::from(self.amount));
-        self.at = self.at.max(now);
+        if now > self.at {
+            let passed = now.nanos_since(self.at);
+            self.level = self.level.saturating_sub(u128::from(passed) * u128::from(self.amount));
+            self.at = now;
+        }
     }
 
+    /// Whether `units` can be charged now: what [`ready`](Self::ready) says, without the when.
     #[inline]
+    pub(crate) fn has_room(&mut self, now: Time, units: u64) -> bool {
+        self.drain(now);
+        match self.depth {
+            PACED => self.level == 0 && units <= self.amount,
+            depth => units <= depth && self.level <= self.weight(depth - units),
+        }
+    }
+
     pub(crate) fn ready(&mut self, now: Time, units: u64, ahead: u64) -> Ready {
         self.drain(now);
         let paced = self.depth == PACED;
@@ -56,6 +68,12 @@ impl Bucket {
         }
         let wait = (level - allowed).div_ceil(u128::from(self.amount));
         Ready::at(self.at.plus_nanos(u64::try_from(wait).unwrap_or(u64::MAX)), now)
+    }
+
+    pub(crate) fn lead(&self, units: u64, ahead: u64) -> u64 {
+        let free = if self.depth == PACED { 0 } else { self.depth.saturating_sub(units) };
+        let over = self.weight(ahead.saturating_sub(free));
+        u64::try_from(over.div_ceil(u128::from(self.amount))).unwrap_or(u64::MAX)
     }
 
     #[inline]

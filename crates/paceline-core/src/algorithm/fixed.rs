@@ -1,12 +1,13 @@
 //! Fixed window: one counter, emptied at each boundary.
 //!
 //! The boundaries form a grid from the instant the limit was made, or from the reset it was told. Across a boundary
-//! two windows' amounts can come at once. The guard lengthens the grid, or, where the grid is the service's own,
-//! delays each opening.
+//! two windows' amounts can come at once. The guard lengthens the grid. Where the grid is the service's own, nothing is
+//! granted from one guard before a reset to one guard after it: which of its windows such a call would count in, nobody
+//! can tell.
 
 use crate::decision::Ready;
 use crate::quota::Quota;
-use crate::time::Time;
+use crate::time::{Time, nanos};
 
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Fixed {
@@ -17,15 +18,19 @@ pub(crate) struct Fixed {
     latest: Time,
     amount: u64,
     period: u64,
+    /// The stretch before `end` in which nothing is granted.
+    quiet: u64,
 }
 
 impl Fixed {
     pub(crate) fn new(quota: &Quota, now: Time) -> Self {
-        let (period, end) = match quota.first_reset() {
-            Some(left) => (Quota::new(1, quota.period()).guarded_nanos(), now + left + quota.guard_pad()),
-            None => (quota.guarded_nanos(), now.plus_nanos(quota.guarded_nanos())),
+        let (period, end, quiet) = match quota.first_reset() {
+            Some(left) => {
+                (nanos(quota.period()), now + left + quota.guard_pad(), nanos(quota.guard_pad()).saturating_mul(2))
+            }
+            None => (quota.guarded_nanos(), now.plus_nanos(quota.guarded_nanos()), 0),
         };
-        Self { start: now, end, count: 0, latest: now, amount: quota.amount(), period }
+        Self { start: now, end, count: 0, latest: now, amount: quota.amount(), period, quiet }
     }
 
     fn advance(&mut self, now: Time) {
@@ -46,7 +51,9 @@ impl Fixed {
         let asked = u128::from(units) + u128::from(ahead);
         if asked > u128::from(self.amount) {
             Ready::OnReturn
-        } else if u128::from(self.count) + asked <= u128::from(self.amount) {
+        } else if u128::from(self.count) + asked <= u128::from(self.amount)
+            && self.end.nanos_since(self.latest) > self.quiet
+        {
             Ready::Now
         } else {
             Ready::at(self.end, self.latest)

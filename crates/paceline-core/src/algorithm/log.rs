@@ -3,7 +3,7 @@
 //! The window is half-open, `(now − period, now]`: a charge counts until one period after it. The log is coalesced to
 //! at most [`ENTRIES`] entries that leave with their latest member, so a charge may count up to 1/1023 of a period too
 //! long, never too short; a quota of at most [`ENTRIES`] units keeps every charge apart and is exact to the
-//! nanosecond. An entry is 24 bytes, the whole log 24 KiB at most.
+//! nanosecond. An entry is 16 bytes, the whole log 16 KiB at most.
 
 use std::collections::VecDeque;
 
@@ -21,8 +21,8 @@ pub(crate) struct Log {
     entries: VecDeque<Entry>,
     /// When the youngest entry was opened.
     opened: Time,
-    /// The mark of the youngest entry that has left.
-    left: u64,
+    /// The first instant that has not left the window: what was charged before it cannot be corrected any more.
+    kept_from: Time,
     /// Units in the entries.
     used: u64,
     /// Units of permits that are out, where charges wait for completion.
@@ -40,7 +40,6 @@ pub(crate) struct Log {
 struct Entry {
     last: Time,
     units: u64,
-    mark: u64,
 }
 
 impl Log {
@@ -48,7 +47,7 @@ impl Log {
         Self {
             entries: VecDeque::new(),
             opened: now,
-            left: 0,
+            kept_from: Time::ZERO,
             used: 0,
             held: 0,
             latest: now,
@@ -63,8 +62,9 @@ impl Log {
     /// A log that takes over with `used` units at `now`. What was charged up to `mark` can neither be refunded nor
     /// completed in it.
     pub(crate) fn starting(quota: &Quota, now: Time, used: u64, mark: u64) -> Self {
-        let mut log = Self { left: mark, held_after: Some(mark), ..Self::new(quota, now) };
-        log.push(now, used, mark);
+        let fresh = Self::new(quota, now);
+        let mut log = Self { kept_from: now.plus_nanos(1), held_after: Some(mark), ..fresh };
+        log.push(now, used);
         log
     }
 
@@ -85,9 +85,9 @@ impl Log {
                 break;
             }
             self.used -= front.units;
-            self.left = front.mark;
             self.entries.pop_front();
         }
+        self.kept_from = self.kept_from.max(self.latest.plus_nanos(1).minus_nanos(self.period));
         self.latest
     }
 
@@ -98,6 +98,10 @@ impl Log {
             Some(pace) => ready.and(pace.ready(now, units, ahead)),
             None => ready,
         }
+    }
+
+    pub(crate) fn lead(&self, units: u64, ahead: u64) -> u64 {
+        self.pace.as_ref().map_or(0, |pace| pace.lead(units, ahead))
     }
 
     fn window_ready(&mut self, now: Time, units: u64, ahead: u64) -> Ready {
@@ -129,31 +133,27 @@ impl Log {
         if self.until_completion {
             self.held = self.held.saturating_add(units);
         } else {
-            self.push(now, units, mark);
+            self.push(now, units);
         }
     }
 
-    fn push(&mut self, now: Time, units: u64, mark: u64) {
+    fn push(&mut self, now: Time, units: u64) {
         // The sum of the entries has to be `used` to the unit, or the rest would never leave.
         let units = units.min(u64::MAX - self.used);
         if units == 0 {
             return;
         }
-        if self.entries.len() >= ENTRIES {
-            self.compact();
-        }
-        let room = self.entries.len() < ENTRIES;
+        let room = self.has_room();
         let quantum = if self.amount <= ENTRIES as u64 { 0 } else { self.quantum() };
         self.used += units;
         match self.entries.back_mut() {
             Some(tail) if tail.last == now || !room || now.nanos_since(self.opened) < quantum => {
                 tail.last = now.max(tail.last);
-                tail.units = tail.units.saturating_add(units);
-                tail.mark = mark;
+                tail.units += units;
             }
             _ => {
                 self.opened = now;
-                self.entries.push_back(Entry { last: now, units, mark });
+                self.entries.push_back(Entry { last: now, units });
             }
         }
     }
@@ -163,12 +163,15 @@ impl Log {
         self.period.div_ceil(ENTRIES as u64 - 1)
     }
 
-    /// Makes room where refunds or a change of quota left more entries than the charges need: drops the empty ones,
-    /// and only if that is not enough joins those that lie within one quantum.
-    fn compact(&mut self) {
+    /// Whether there is room for an entry; makes some where refunds or a change of quota left more entries than the
+    /// charges need: drops the empty ones, and only if that is not enough joins those that lie within one quantum.
+    fn has_room(&mut self) -> bool {
+        if self.entries.len() < ENTRIES {
+            return true;
+        }
         self.entries.retain(|entry| entry.units > 0);
         if self.entries.len() < ENTRIES {
-            return;
+            return true;
         }
         let quantum = self.quantum();
         let mut joined = VecDeque::<Entry>::with_capacity(ENTRIES);
@@ -176,7 +179,7 @@ impl Log {
         for entry in self.entries.drain(..) {
             match joined.back_mut() {
                 Some(tail) if entry.last.nanos_since(first) < quantum => {
-                    *tail = Entry { units: tail.units + entry.units, ..entry };
+                    *tail = Entry { last: entry.last, units: tail.units + entry.units };
                 }
                 _ => {
                     first = entry.last;
@@ -185,61 +188,65 @@ impl Log {
             }
         }
         self.entries = joined;
+        self.entries.len() < ENTRIES
     }
 
-    /// Usage beyond the estimate counts from the admission, or from now where that has left the window. Says under
-    /// which mark it lies.
-    pub(crate) fn add(&mut self, now: Time, part: &Part, admitted: Time, extra: u64, mark: u64) -> u64 {
+    /// Usage beyond the estimate counts from the admission, or from now where that has left the window.
+    pub(crate) fn add(&mut self, now: Time, part: &Part, admitted: Time, extra: u64, mark: u64) {
         let now = self.expire(now);
         if let Some(pace) = &mut self.pace {
             pace.charge(now, extra, mark);
         }
         if self.holds(part.mark) {
             self.held = self.held.saturating_add(extra);
-            return mark;
-        }
-        let at = self.entries.partition_point(|e| e.last < admitted);
-        match self.entries.get_mut(at) {
-            Some(entry) if now.nanos_since(admitted) < self.period => {
-                let extra = extra.min(u64::MAX - self.used);
-                entry.units += extra;
-                self.used += extra;
-                entry.mark
-            }
-            _ => {
-                self.push(now, extra, mark);
-                mark
-            }
+        } else if admitted < self.kept_from {
+            self.push(now, extra);
+        } else {
+            self.enter(admitted, extra);
         }
     }
 
-    pub(crate) fn refund(&mut self, now: Time, mark: u64, units: u64) -> u64 {
+    /// Enters units at an instant that may lie before the youngest entry.
+    fn enter(&mut self, at: Time, units: u64) {
+        let units = units.min(u64::MAX - self.used);
+        let place = self.entries.partition_point(|entry| entry.last < at);
+        if place == self.entries.len() {
+            return self.push(at, units);
+        }
+        let quantum = if self.amount <= ENTRIES as u64 { 1 } else { self.quantum() };
+        let joins = self.entries[place].last.nanos_since(at) < quantum || self.entries.len() >= ENTRIES;
+        if joins {
+            self.entries[place].units += units;
+        } else {
+            self.entries.insert(place, Entry { last: at, units });
+        }
+        self.used += units;
+    }
+
+    pub(crate) fn refund(&mut self, now: Time, mark: u64, admitted: Time, units: u64) -> u64 {
         self.expire(now);
         if self.holds(mark) {
             let back = units.min(self.held);
             self.held -= back;
             return back;
         }
-        let left = self.left;
-        // Marks wrap, so they are compared by their distance from the last one that left.
-        let at = self.entries.partition_point(|e| e.mark.wrapping_sub(left) < mark.wrapping_sub(left));
-        let gone = mark.wrapping_sub(left) > u64::MAX / 2 || mark == left;
-        match self.entries.get_mut(at) {
-            Some(entry) if !gone => {
-                let back = units.min(entry.units);
-                entry.units -= back;
-                self.used -= back;
-                back
-            }
-            _ => 0,
+        if admitted < self.kept_from {
+            return 0;
         }
+        // Entries leave with their latest member, so a charge lies in the first that is not older than it.
+        let at = self.entries.partition_point(|entry| entry.last < admitted);
+        let Some(entry) = self.entries.get_mut(at) else { return 0 };
+        let back = units.min(entry.units);
+        entry.units -= back;
+        self.used -= back;
+        back
     }
 
-    pub(crate) fn complete(&mut self, now: Time, part: &Part, mark: u64) {
+    pub(crate) fn complete(&mut self, now: Time, part: &Part) {
         if self.holds(part.mark) {
             let now = self.expire(now);
             self.held = self.held.saturating_sub(part.units);
-            self.push(now, part.units, mark);
+            self.push(now, part.units);
         }
     }
 
@@ -278,29 +285,17 @@ impl Log {
             self.until_completion = fresh.until_completion;
             self.held_after = Some(mark);
             let held = std::mem::take(&mut self.held);
-            self.push(now, held, mark);
+            self.push(now, held);
         }
     }
 
     /// What the service has counted and this log has not is entered so that it leaves when the service says.
-    pub(crate) fn cap_available(&mut self, now: Time, available: u64, window_ends: Option<Time>, mark: u64) {
+    pub(crate) fn cap_available(&mut self, now: Time, available: u64, window_ends: Option<Time>) {
         let now = self.expire(now);
         let free = self.amount.saturating_sub(self.used(now));
         let missing = free.saturating_sub(available);
-        if missing == 0 {
-            return;
-        }
-        let at = window_ends.map_or(now, |end| end.minus_nanos(self.period).min(now));
-        let place = self.entries.partition_point(|e| e.last < at);
-        if place == self.entries.len() {
-            return self.push(at, missing, mark);
-        }
-        self.used = self.used.saturating_add(missing);
-        if self.entries[place].last == at || self.entries.len() >= ENTRIES {
-            self.entries[place].units += missing;
-        } else {
-            let before = place.checked_sub(1).map_or(self.left, |i| self.entries[i].mark);
-            self.entries.insert(place, Entry { last: at, units: missing, mark: before });
+        if missing > 0 {
+            self.enter(window_ends.map_or(now, |end| end.minus_nanos(self.period).min(now)), missing);
         }
     }
 

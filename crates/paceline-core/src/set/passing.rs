@@ -72,12 +72,14 @@ impl<W> Set<W> {
     /// When charging `demand` would not delay `waiter`, where `ahead` sums all demands up to and with the waiter's. An
     /// instant counts: where the waiter is held by something else, refills alone make room for both.
     fn past(&mut self, now: Time, waiter: &Entry<W>, demand: &Demand, ahead: &[u64]) -> Ready {
-        let mut earliest = now;
+        // Its instant stands still, or runs ahead of the clock by what those before it take from an empty bucket.
+        let (mut earliest, mut lead) = (now, 0);
         for part in waiter.demand.parts() {
             let limit = &mut self.limits[usize::from(part.limit)];
             let before = ahead[usize::from(part.limit)] - part.units;
             if let (false, Ready::At(then)) = (limit.is_resource(), limit.ready(now, part.units, before)) {
                 earliest = earliest.max(then);
+                lead = lead.max(limit.lead(part.units, before));
             }
         }
         let mut past = Ready::Now;
@@ -86,9 +88,11 @@ impl<W> Set<W> {
             let limit = &mut self.limits[usize::from(part.limit)];
             let before = (ahead[usize::from(part.limit)] - part.units).saturating_add(units);
             past = past.and(match limit.ready(now, part.units, before) {
-                Ready::At(then) if then > earliest => Ready::At(then),
-                Ready::OnReturn | Ready::Never if units > 0 => Ready::OnReturn,
-                _ => Ready::Now,
+                Ready::Now => Ready::Now,
+                Ready::At(then) if then <= earliest => Ready::Now,
+                Ready::At(then) if limit.lead(part.units, before) <= lead => Ready::At(then.minus_nanos(lead)),
+                Ready::OnReturn | Ready::Never if units == 0 => Ready::Now,
+                Ready::At(_) | Ready::OnReturn | Ready::Never => Ready::OnReturn,
             });
         }
         past

@@ -10,10 +10,14 @@ impl<W> Set<W> {
     ///
     /// Costs one decision a grant, plus one for each line of waiters that has to go on waiting.
     pub fn pump(&mut self, now: Time, events: &mut Events<W>) {
-        while let Some(ticket) = self.queue.as_ref().and_then(|queue| queue.overdue(now)) {
-            self.decide(ticket, Err(None), events);
-        }
-        let next = if now < self.gate { Some(self.gate) } else { self.grant_heads(now, events) };
+        self.time_out(now.minus_nanos(1), events);
+        let next = loop {
+            let next = if now < self.gate { Some(self.gate) } else { self.grant_heads(now, events) };
+            // A deadline that comes now is missed only by those who cannot be granted now.
+            if !self.time_out(now, events) {
+                break next;
+            }
+        };
         if let Some(queue) = &mut self.queue {
             queue.next = match (next, queue.first_deadline()) {
                 (Some(a), Some(b)) => Some(a.min(b)),
@@ -22,11 +26,25 @@ impl<W> Set<W> {
         }
     }
 
+    /// Ends the waits whose deadline is not after `then`; says whether there was one.
+    fn time_out(&mut self, then: Time, events: &mut Events<W>) -> bool {
+        let mut any = false;
+        while let Some(ticket) = self.queue.as_ref().and_then(|queue| queue.overdue(then)) {
+            self.decide(ticket, Err(None), events);
+            any = true;
+        }
+        any
+    }
+
     fn grant_heads(&mut self, now: Time, events: &mut Events<W>) -> Option<Time> {
         'again: loop {
             events.joint.clear();
             let mut next = None::<Time>;
             for head in self.queue.as_ref()?.heads() {
+                if self.is_gone(head) {
+                    self.queue.iter_mut().for_each(|queue| queue.forget(head));
+                    continue 'again;
+                }
                 match self.head_ready(now, head) {
                     Ready::Now if self.is_joint(head) => {
                         if self.may_try_joint(head) {
@@ -61,6 +79,13 @@ impl<W> Set<W> {
         }
         self.queue = Some(queue);
         ready
+    }
+
+    /// Whether another of several sets has taken a demand, or its owner withdrew it.
+    fn is_gone(&self, ticket: Ticket) -> bool {
+        let entry = self.queue.as_ref().map(|queue| queue.at(ticket.slot()));
+        let party = entry.and_then(|entry| entry.party.as_deref());
+        matches!(party, Some(Party::AnyOf { claim, .. }) if !claim.is_open())
     }
 
     fn is_joint(&self, ticket: Ticket) -> bool {

@@ -1,0 +1,24 @@
+//! The engine against plain models of its documentation.
+//!
+//! The models share no code with the engine and keep what they know the plain way, as lists of who was charged what and
+//! when, so that a mistake cannot agree with itself.
+#![cfg(not(loom))]
+
+mod bucket;
+mod counter;
+mod extremes;
+mod fixed;
+mod history;
+mod idle;
+mod order;
+mod passing;
+mod plain;
+mod reconfigure;
+mod rng;
+mod server;
+mod settle;
+mod several;
+mod sharing;
+mod support;
+mod waiting;
+mod window;
