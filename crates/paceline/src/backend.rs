@@ -16,6 +16,7 @@ use paceline_core::{Demand, Index, LimitKind, LimitView, Quota, Refusal, ServerS
 use parking_lot::Mutex;
 
 use crate::error::Error;
+use crate::local::first;
 use crate::permit::Permit;
 use crate::plan::{Plan, Spec};
 use crate::request::Terms;
@@ -173,7 +174,7 @@ impl RemoteSet {
         match self.backend.try_acquire(&ask) {
             Answer::Granted => {
                 let now = self.plan.clock.now();
-                Ok(Permit::remote(set, RemotePermit::new(self, ask, now), now))
+                Ok(Permit::remote(set, RemotePermit::new(self, ask, now), now, first(now)))
             }
             Answer::Wait(wait) => Err(not_now(&self.name, wait)),
             Answer::Never(refusal) => Err(self.refused(refusal)),
@@ -287,7 +288,7 @@ impl<'a> RemoteAcquire<'a> {
             match remote.backend.acquire(&ask).await.map_err(|error| error.of(set))? {
                 Answer::Granted => {
                     permit.admitted = remote.plan.clock.now();
-                    return Ok(Permit::remote(set, permit, asked));
+                    return Ok(Permit::remote(set, permit, asked, terms.arrived(asked)));
                 }
                 Answer::Wait(wait) => tokio::time::sleep(wait).await,
                 Answer::Never(refusal) => return Err(remote.refused(refusal)),

@@ -12,6 +12,10 @@ use parking_lot::Mutex;
 
 use crate::local::Local;
 
+/// Where every clock starts: ten years after the origin, so that instants before the process can be told, such as when
+/// the window began that a service speaks of.
+const START: Time = Time::from_nanos(10 * 365 * 86_400 * 1_000_000_000);
+
 /// A source of instants.
 ///
 /// | clock | for |
@@ -57,11 +61,7 @@ impl Clock {
     pub fn now(&self) -> Time {
         match &self.0 {
             Kind::Tokio => since_start(tokio::time::Instant::now().into_std()),
-            Kind::Quanta => {
-                static ORIGIN: OnceLock<quanta::Instant> = OnceLock::new();
-                let origin = *ORIGIN.get_or_init(quanta::Instant::now);
-                Time::ZERO + quanta::Instant::now().duration_since(origin)
-            }
+            Kind::Quanta => counter_time(),
             Kind::Boot => boot_time(),
             Kind::Manual(clock) => clock.now(),
         }
@@ -75,20 +75,33 @@ impl Clock {
     }
 }
 
+/// The processor's counter, without the thread-local override that [`quanta::Instant`] looks for and without detour by
+/// a `Duration`.
+#[inline]
+fn counter_time() -> Time {
+    static SOURCE: OnceLock<(quanta::Clock, u64)> = OnceLock::new();
+    let (clock, origin) = SOURCE.get_or_init(|| {
+        let clock = quanta::Clock::new();
+        let origin = clock.raw();
+        (clock, origin)
+    });
+    Time::from_nanos(START.as_nanos() + clock.delta_as_nanos(*origin, clock.raw()))
+}
+
 /// The origin is real time even where the clock is paused: a paused clock starts at the real instant, so it never lies
 /// before the origin, however far another runtime's clock was advanced.
 fn since_start(instant: Instant) -> Time {
     static ORIGIN: OnceLock<Instant> = OnceLock::new();
     let origin =
         *ORIGIN.get_or_init(|| Instant::now().checked_sub(Duration::from_secs(1)).unwrap_or_else(Instant::now));
-    Time::ZERO + instant.saturating_duration_since(origin)
+    START + instant.saturating_duration_since(origin)
 }
 
 #[cfg(target_os = "linux")]
 fn boot_time() -> Time {
     let now = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
     let (secs, nanos) = (u64::try_from(now.tv_sec).unwrap_or(0), u64::try_from(now.tv_nsec).unwrap_or(0));
-    Time::from_nanos(secs.saturating_mul(1_000_000_000).saturating_add(nanos))
+    START + Duration::from_nanos(secs.saturating_mul(1_000_000_000).saturating_add(nanos))
 }
 
 #[cfg(not(target_os = "linux"))]
@@ -123,7 +136,7 @@ impl ManualClock {
     /// The instant it stands at.
     #[must_use]
     pub fn now(&self) -> Time {
-        Time::from_nanos(self.0.nanos.load(Ordering::SeqCst))
+        START + Duration::from_nanos(self.0.nanos.load(Ordering::SeqCst))
     }
 
     /// Moves it forward.

@@ -85,6 +85,9 @@ pub enum Error {
         /// The rate given.
         rate: String,
     },
+    /// A burst given to a limiter that has no rate.
+    #[error("a burst was given to a limiter without a rate; give it a rate too, or leave the burst out")]
+    BurstWithoutRate,
     /// A name the registry has not.
     #[error("nothing is registered as `{name}`; registered are {}", list(.known))]
     UnknownName {

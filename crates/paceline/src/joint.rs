@@ -5,12 +5,12 @@
 //! asked decides when they are asked again.
 
 use std::future::Future;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::pin::Pin;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, Waker};
 
-use paceline_core::{Decision, Demand, Events, Grant, Order, Outcome, Party, Priority, Ticket, Time, Waiter};
+use paceline_core::{Arrival, Decision, Demand, Events, Grant, Order, Outcome, Party, Priority, Ticket, Time, Waiter};
 use parking_lot::{Mutex, MutexGuard};
 
 use crate::error::Error;
@@ -50,7 +50,6 @@ pub struct JointPermit {
 
 impl Joint {
     pub(crate) fn new<'a>(sets: impl IntoIterator<Item = &'a LimitSet>) -> Result<Self, Error> {
-        static GROUPS: AtomicU64 = AtomicU64::new(1);
         let mut sets: Vec<LimitSet> = sets.into_iter().cloned().collect();
         if sets.is_empty() {
             return Err(Error::NotJoinable { why: "there are none" });
@@ -60,7 +59,10 @@ impl Joint {
         }
         sets.sort_by_key(|set| local(set).id);
         sets.dedup_by_key(|set| local(set).id);
-        Ok(Self { sets: sets.into(), group: GROUPS.fetch_add(1, Ordering::Relaxed) })
+        // Whoever joins the same sets stands in the same line, however often they are joined.
+        let mut ids = DefaultHasher::new();
+        sets.iter().for_each(|set| local(set).id.hash(&mut ids));
+        Ok(Self { sets: sets.into(), group: ids.finish() })
     }
 
     /// Acquires all of them now, or none.
@@ -143,7 +145,8 @@ impl Joint {
             let Some((holder, error)) = blocked else {
                 let grants = members.iter_mut().zip(demands).map(|(member, demand)| {
                     member.guard.set.charge(member.now, demand);
-                    Grant { at: member.now, charged: demand.clone() }
+                    let arrival = Arrival { at: member.now, ..arrival };
+                    Granted { grant: Grant { at: member.now, charged: demand.clone() }, since: member.now, arrival }
                 });
                 return Ok(Asked::Granted(grants.collect()));
             };
@@ -161,7 +164,8 @@ impl Joint {
                     party: Some(Box::new(Party::AllOf { group: self.group, held_by: Some(holder) })),
                     waker: Some(Wake::Joint(Arc::clone(&wait))),
                 };
-                places.push((Arc::clone(set), guard.set.enqueue(*now, waiter, events)));
+                let ticket = guard.set.enqueue(*now, waiter, events);
+                places.push(Place { local: Arc::clone(set), ticket, arrival });
             }
             wait.places.set(places).expect("a wait is placed once");
             Ok(Asked::Waiting(wait))
@@ -170,17 +174,24 @@ impl Joint {
         asked
     }
 
-    fn permit(&self, grants: Vec<Grant>) -> JointPermit {
-        let permits = self.sets.iter().zip(grants).map(|(set, grant)| {
-            let asked = grant.at;
-            Permit::local(set, grant, asked).into_owned()
+    fn permit(&self, grants: Vec<Granted>) -> JointPermit {
+        let permits = self.sets.iter().zip(grants).map(|(set, granted)| {
+            let Granted { grant, since, arrival } = granted;
+            Permit::local(set, grant, since, arrival).into_owned()
         });
         JointPermit { permits: permits.collect() }
     }
 }
 
+/// One set's part of a joint grant.
+struct Granted {
+    grant: Grant,
+    since: Time,
+    arrival: Arrival,
+}
+
 enum Asked {
-    Granted(Vec<Grant>),
+    Granted(Vec<Granted>),
     Blocked(Error),
     Waiting(Arc<JointWait>),
 }
@@ -217,8 +228,16 @@ impl JointPermit {
 /// A joint demand that waits, as its sets know it.
 #[derive(Debug)]
 pub(crate) struct JointWait {
-    places: OnceLock<Vec<(Arc<Local>, Ticket)>>,
+    places: OnceLock<Vec<Place>>,
     waker: Mutex<Waker>,
+}
+
+/// Its place in one set's queue.
+#[derive(Debug)]
+struct Place {
+    local: Arc<Local>,
+    ticket: Ticket,
+    arrival: Arrival,
 }
 
 impl JointWait {
@@ -229,20 +248,36 @@ impl JointWait {
     /// Asks all sets once more: grants on all of them, or notes who holds it.
     pub(crate) fn attempt(&self, after: &mut After) {
         let Some(places) = self.places.get() else { return };
-        let locals: Vec<&Arc<Local>> = places.iter().map(|(local, _)| local).collect();
+        let locals: Vec<&Arc<Local>> = places.iter().map(|place| &place.local).collect();
         with_all(&locals, after, |members| {
             let mut each = members.iter_mut().zip(places);
-            let holder = each.find_map(|(member, (local, ticket))| {
-                (!member.guard.set.joint_ready(member.now, *ticket)).then_some(local.id)
+            let holder = each.find_map(|(member, place)| {
+                (!member.guard.set.joint_ready(member.now, place.ticket)).then_some(place.local.id)
             });
-            for (Member { guard, now, events }, (_, ticket)) in members.iter_mut().zip(places) {
+            for (Member { guard, now, events }, place) in members.iter_mut().zip(places) {
                 match holder {
-                    None => guard.set.grant_joint(*now, *ticket, events),
-                    Some(holder) => guard.set.hold_joint(*ticket, holder),
+                    None => guard.set.grant_joint(*now, place.ticket, events),
+                    Some(holder) => guard.set.hold_joint(place.ticket, holder),
                 }
                 guard.set.pump(*now, events);
             }
         });
+    }
+
+    /// What became of it: none while it lasts. All sets are looked at under all their locks, since a grant between two
+    /// looks would be seen in half of them.
+    fn collect(&self) -> Option<Result<Vec<Granted>, Error>> {
+        let places = self.places.get()?;
+        let mut guards: Vec<_> = places.iter().map(|place| place.local.lock()).collect();
+        let mut grants = Vec::with_capacity(places.len());
+        for (guard, Place { local, ticket, arrival }) in guards.iter_mut().zip(places) {
+            match guard.collect(*ticket, arrival.at) {
+                Some(Outcome::Granted(grant)) => grants.push(Granted { grant, since: arrival.at, arrival: *arrival }),
+                Some(Outcome::Refused(refusal)) => return Some(Err(local.refused(refusal))),
+                Some(Outcome::TimedOut) | None => {}
+            }
+        }
+        (!grants.is_empty()).then_some(Ok(grants))
     }
 }
 
@@ -287,23 +322,18 @@ enum State {
 impl JointAcquire {
     fn look(&mut self, context: &Context<'_>, wait: &Arc<JointWait>) -> Poll<Result<JointPermit, Error>> {
         *wait.waker.lock() = context.waker().clone();
-        let mut grants = Vec::with_capacity(self.joint.sets.len());
-        for (local, ticket) in wait.places.get().into_iter().flatten() {
-            let outcome = local.lock().set.collect(*ticket);
-            match outcome {
-                // All are granted at one instant, so a wait that goes on goes on everywhere.
-                None if grants.is_empty() => ensure_driver(local)?,
-                None => {}
-                Some(Outcome::Granted(grant)) => grants.push(grant),
-                Some(Outcome::Refused(refusal)) => return Poll::Ready(Err(local.refused(refusal))),
-                Some(Outcome::TimedOut) => {}
+        match wait.collect() {
+            Some(Ok(grants)) => {
+                self.state = State::Done;
+                Poll::Ready(Ok(self.joint.permit(grants)))
+            }
+            Some(Err(refused)) => Poll::Ready(Err(refused)),
+            None => {
+                let places = wait.places.get().into_iter().flatten();
+                places.map(|place| &place.local).try_for_each(ensure_driver)?;
+                Poll::Pending
             }
         }
-        if grants.is_empty() {
-            return Poll::Pending;
-        }
-        self.state = State::Done;
-        Poll::Ready(Ok(self.joint.permit(grants)))
     }
 }
 
@@ -333,8 +363,8 @@ impl Future for JointAcquire {
 impl Drop for JointAcquire {
     fn drop(&mut self) {
         if let State::Waiting(wait) = &self.state {
-            for (local, ticket) in wait.places.get().into_iter().flatten() {
-                local.give_back(*ticket);
+            for place in wait.places.get().into_iter().flatten() {
+                place.local.give_back(place.ticket);
             }
         }
     }

@@ -62,8 +62,17 @@ pub(crate) mod private {
     }
 
     pub trait Amounts {
+        /// Adds the demand on `set` to `demand`; keys it has not are an error. A demand is some hundred bytes, so the hot
+        /// path fills one where it lies instead of handing it on.
+        fn add_to(&self, demand: &mut Demand, set: &LimitSet) -> Result<(), Error>;
+
         /// The demand on `set`; keys it has not are an error.
-        fn resolve(&self, set: &LimitSet) -> Result<Demand, Error>;
+        #[inline]
+        fn resolve(&self, set: &LimitSet) -> Result<Demand, Error> {
+            let mut demand = Demand::default();
+            self.add_to(&mut demand, set)?;
+            Ok(demand)
+        }
 
         /// The demand on `set`, less the keys it has not, which are handed to `unknown`.
         fn resolve_known(&self, set: &LimitSet, unknown: &mut dyn FnMut(usize, Error)) -> Demand;
@@ -71,8 +80,8 @@ pub(crate) mod private {
 
     impl Amounts for () {
         #[inline]
-        fn resolve(&self, _: &LimitSet) -> Result<Demand, Error> {
-            Ok(Demand::default())
+        fn add_to(&self, _: &mut Demand, _: &LimitSet) -> Result<(), Error> {
+            Ok(())
         }
 
         fn resolve_known(&self, _: &LimitSet, _: &mut dyn FnMut(usize, Error)) -> Demand {
@@ -82,12 +91,11 @@ pub(crate) mod private {
 
     impl<K: Named> Amounts for [(K, u64)] {
         #[inline]
-        fn resolve(&self, set: &LimitSet) -> Result<Demand, Error> {
-            let mut demand = Demand::default();
+        fn add_to(&self, demand: &mut Demand, set: &LimitSet) -> Result<(), Error> {
             for (key, units) in self {
                 demand.add(key.index(set)?, *units);
             }
-            Ok(demand)
+            Ok(())
         }
 
         fn resolve_known(&self, set: &LimitSet, unknown: &mut dyn FnMut(usize, Error)) -> Demand {
@@ -106,8 +114,8 @@ pub(crate) mod private {
         ($([$($generics:tt)*] $form:ty),+ $(,)?) => {$(
             impl<$($generics)*> Amounts for $form {
                 #[inline]
-                fn resolve(&self, set: &LimitSet) -> Result<Demand, Error> {
-                    self[..].resolve(set)
+                fn add_to(&self, demand: &mut Demand, set: &LimitSet) -> Result<(), Error> {
+                    self[..].add_to(demand, set)
                 }
 
                 fn resolve_known(&self, set: &LimitSet, unknown: &mut dyn FnMut(usize, Error)) -> Demand {
@@ -121,8 +129,8 @@ pub(crate) mod private {
 
     impl<T: Amounts + ?Sized> Amounts for &T {
         #[inline]
-        fn resolve(&self, set: &LimitSet) -> Result<Demand, Error> {
-            (**self).resolve(set)
+        fn add_to(&self, demand: &mut Demand, set: &LimitSet) -> Result<(), Error> {
+            (**self).add_to(demand, set)
         }
 
         fn resolve_known(&self, set: &LimitSet, unknown: &mut dyn FnMut(usize, Error)) -> Demand {

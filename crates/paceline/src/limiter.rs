@@ -39,6 +39,7 @@ pub enum OnFull {
 #[must_use]
 pub struct RateLimitPolicy {
     rate: Option<Result<Quota, f64>>,
+    burst: Option<u64>,
     window: Option<Quota>,
     concurrency: Option<u64>,
     on_full: OnFull,
@@ -49,7 +50,7 @@ pub struct RateLimitPolicy {
 impl RateLimitPolicy {
     fn empty() -> Self {
         let (clock, on_full) = (Clock::default(), OnFull::default());
-        Self { rate: None, window: None, concurrency: None, on_full, clock, on_wait: None }
+        Self { rate: None, burst: None, window: None, concurrency: None, on_full, clock, on_wait: None }
     }
 
     /// A token bucket of `rate` calls a second, fractions included (0.5 is one every two seconds), that holds one
@@ -68,9 +69,9 @@ impl RateLimitPolicy {
         Self { concurrency: Some(calls), ..Self::empty() }
     }
 
-    /// At most `units` at once.
+    /// At most `units` at once. Only a rate has bursts: without one it is refused where the limiter is made.
     pub fn burst(mut self, units: u64) -> Self {
-        self.rate = self.rate.map(|rate| rate.map(|quota| quota.burst(units)));
+        self.burst = Some(units);
         self
     }
 
@@ -107,10 +108,12 @@ impl RateLimitPolicy {
 
     fn build(&self) -> Result<LimitSet, Error> {
         let mut set = LimitSet::builder("limiter").clock(self.clock.clone());
-        match self.rate {
-            Some(Ok(quota)) => set = set.calls_as("rate", quota),
-            Some(Err(rate)) => return Err(Error::Rate { rate: rate.to_string() }),
-            None => {}
+        match (self.rate, self.burst) {
+            (Some(Ok(quota)), None) => set = set.calls_as("rate", quota),
+            (Some(Ok(quota)), Some(burst)) => set = set.calls_as("rate", quota.burst(burst)),
+            (Some(Err(rate)), _) => return Err(Error::Rate { rate: rate.to_string() }),
+            (None, Some(_)) => return Err(Error::BurstWithoutRate),
+            (None, None) => {}
         }
         if let Some(window) = self.window {
             set = set.calls_as("window", window);
@@ -129,6 +132,7 @@ impl fmt::Debug for RateLimitPolicy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RateLimitPolicy")
             .field("rate", &self.rate)
+            .field("burst", &self.burst)
             .field("window", &self.window)
             .field("concurrency", &self.concurrency)
             .field("on_full", &self.on_full)
@@ -289,7 +293,7 @@ impl RateLimiter {
         Ok(call())
     }
 
-    /// `call`, limited: a function that waits for room each time it is called.
+    /// `call`, limited: a function that waits for room each time, and calls it only then.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), paceline::Error> {
@@ -299,15 +303,19 @@ impl RateLimiter {
     /// assert_eq!(shout("hello").await?, "HELLO");
     /// # Ok(()) }
     /// ```
-    pub fn wrap<A, F>(&self, call: impl Fn(A) -> F) -> impl Fn(A) -> BoxFuture<'static, Result<F::Output, Error>>
+    pub fn wrap<A, F>(
+        &self,
+        call: impl Fn(A) -> F + Send + Sync + 'static,
+    ) -> impl Fn(A) -> BoxFuture<'static, Result<F::Output, Error>>
     where
+        A: Send + 'static,
         F: Future + Send + 'static,
         F::Output: Send,
     {
-        let limiter = self.clone();
+        let (limiter, call) = (self.clone(), Arc::new(call));
         move |argument| {
-            let (limiter, future) = (limiter.clone(), call(argument));
-            Box::pin(async move { limiter.run(|| future).await })
+            let (limiter, call) = (limiter.clone(), Arc::clone(&call));
+            Box::pin(async move { limiter.run(|| call(argument)).await })
         }
     }
 

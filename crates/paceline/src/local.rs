@@ -4,15 +4,16 @@
 //! lets the lock go and only then wakes whoever was decided.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use paceline_core::{Arrival, Decision, Demand, Events, Grant, Order, Outcome, Priority, Set, Ticket, Time};
+use paceline_core::{Arrival, Decision, Demand, Events, Grant, Order, Outcome, Set, Ticket, Time};
 use parking_lot::{Mutex, MutexGuard};
 use smallvec::SmallVec;
 
 use crate::joint::JointWait;
 use crate::plan::Plan;
+use crate::request::Terms;
 use crate::wait::{Keeper, Wake};
 
 #[derive(Debug)]
@@ -23,7 +24,8 @@ pub(crate) struct Local {
     pub(crate) id: u64,
     /// Permits that came back: kept apart from the lock, so that a permit of rates alone returns without it.
     finished: AtomicU64,
-    returns: bool,
+    /// Whether a returning permit changes anything; once true, always.
+    returns: AtomicBool,
 }
 
 #[derive(Debug)]
@@ -47,9 +49,10 @@ impl Local {
         static SETS: AtomicU64 = AtomicU64::new(1);
         let id = SETS.fetch_add(1, Ordering::Relaxed);
         let set = Set::new(id, plan.limits(plan.clock.now()));
-        let returns = set.limits().iter().any(paceline_core::Limit::returns);
         let guarded = Mutex::new(Guarded { set, keeper: None, waits: 0, waited: Duration::ZERO });
-        let local = Arc::new(Self { guarded, plan, name, id, finished: AtomicU64::new(0), returns });
+        let local =
+            Arc::new(Self { guarded, plan, name, id, finished: AtomicU64::new(0), returns: AtomicBool::new(false) });
+        local.note_returns(&local.lock().set);
         if let Some(clock) = local.plan.clock.manual() {
             clock.drives(&local);
         }
@@ -79,25 +82,41 @@ impl Local {
         self.plan.clock.now()
     }
 
+    /// Looks whether returning permits matter to a limit of the set: another quota can make it so.
+    pub(crate) fn note_returns(&self, set: &Set<Wake>) {
+        if set.limits().iter().any(paceline_core::Limit::returns) {
+            self.returns.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Charges `demand` now if nobody waits and there is room.
     #[inline]
-    pub(crate) fn try_acquire(&self, demand: &mut Demand, ask: impl FnOnce(Time) -> Order) -> (Decision, Time) {
+    pub(crate) fn try_alone(&self, demand: &mut Demand) -> Option<Time> {
         let mut guard = self.guarded.lock();
         let now = self.plan.clock.now();
-        if guard.set.waiting() == 0 {
-            let decision = guard.set.try_acquire(now, demand, Order::FIRST, &mut Events::default());
-            return (decision, now);
-        }
-        drop(guard);
-        self.step(|guard, now, events| (guard.set.try_acquire(now, demand, ask(now), events), now))
+        guard.set.try_alone(now, demand).then_some(now)
+    }
+
+    pub(crate) fn try_acquire(&self, demand: &mut Demand, terms: &Terms) -> (Decision, Time, Arrival) {
+        self.step(|guard, now, events| {
+            let arrival = terms.arrived(now);
+            let decision = guard.set.try_acquire(now, demand, Order::new(arrival, terms.priority), events);
+            (decision, now, arrival)
+        })
     }
 
     /// A permit came back.
     #[inline]
     pub(crate) fn release(&self, grant: &Grant) {
         self.finished.fetch_add(1, Ordering::Relaxed);
-        if self.returns {
-            self.step(|guard, now, events| guard.set.release(now, grant, events));
+        if self.returns.load(Ordering::Relaxed) && !self.guarded.lock().set.release_alone(grant) {
+            self.release_to_others(grant);
         }
+    }
+
+    #[cold]
+    fn release_to_others(&self, grant: &Grant) {
+        self.step(|guard, now, events| guard.set.release(now, grant, events));
     }
 
     /// A grant that nobody will use.
@@ -143,7 +162,7 @@ impl After {
         let Guarded { set, keeper: Some(keeper), .. } = guard else { return };
         if let Some(next) = set.next() {
             let told = keeper.rearm(next, |leader| set.waker(leader).cloned());
-            self.events.woken.extend(told.into_iter().flatten());
+            self.events.woken.extend(told);
         }
     }
 
@@ -179,7 +198,7 @@ pub(crate) fn arrive(at: Time) -> Arrival {
     Arrival { at, number: ARRIVALS.fetch_add(1, Ordering::Relaxed) }
 }
 
-/// The place of a demand: where it first arrived, or here and now.
-pub(crate) fn place(arrival: Option<Arrival>, priority: Priority, now: Time) -> Order {
-    Order::new(arrival.unwrap_or_else(|| arrive(now)), priority)
+/// The arrival of a demand that found nobody waiting: before all others of that instant.
+pub(crate) const fn first(at: Time) -> Arrival {
+    Arrival { at, number: 0 }
 }

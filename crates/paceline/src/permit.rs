@@ -9,7 +9,7 @@ use parking_lot::Mutex;
 use crate::backend::RemotePermit;
 use crate::error::Error;
 use crate::key::{Amounts, Named};
-use crate::local::{Local, arrive};
+use crate::local::Local;
 use crate::set::{LimitSet, Store};
 
 /// A granted demand. Dropping it gives its resources back; what its rates were charged stands.
@@ -33,6 +33,7 @@ pub struct Permit<'a> {
     set: Owner<'a>,
     held: Held,
     asked: Time,
+    arrival: Arrival,
 }
 
 #[derive(Debug)]
@@ -44,19 +45,20 @@ enum Owner<'a> {
 #[derive(Debug)]
 enum Held {
     Local(Mutex<Grant>),
-    Remote(RemotePermit),
+    /// Boxed, so that permits of this process are no larger than they need be.
+    Remote(Box<RemotePermit>),
     /// Given back, or moved to another permit.
     Nothing,
 }
 
 impl<'a> Permit<'a> {
     #[inline]
-    pub(crate) fn local(set: &'a LimitSet, grant: Grant, asked: Time) -> Self {
-        Self { set: Owner::Borrowed(set), held: Held::Local(Mutex::new(grant)), asked }
+    pub(crate) fn local(set: &'a LimitSet, grant: Grant, asked: Time, arrival: Arrival) -> Self {
+        Self { set: Owner::Borrowed(set), held: Held::Local(Mutex::new(grant)), asked, arrival }
     }
 
-    pub(crate) fn remote(set: &'a LimitSet, permit: RemotePermit, asked: Time) -> Self {
-        Self { set: Owner::Borrowed(set), held: Held::Remote(permit), asked }
+    pub(crate) fn remote(set: &'a LimitSet, permit: RemotePermit, asked: Time, arrival: Arrival) -> Self {
+        Self { set: Owner::Borrowed(set), held: Held::Remote(Box::new(permit)), asked, arrival }
     }
 
     /// Corrects what was charged to what was really used. The last call wins; keys that are not named stay as they are.
@@ -129,7 +131,7 @@ impl<'a> Permit<'a> {
     /// A permit of its own, which can outlive the borrow of its set.
     pub fn into_owned(mut self) -> Permit<'static> {
         let held = std::mem::replace(&mut self.held, Held::Nothing);
-        Permit { set: Owner::Owned(self.set().clone()), held, asked: self.asked }
+        Permit { set: Owner::Owned(self.set().clone()), held, asked: self.asked, arrival: self.arrival }
     }
 
     /// The set that granted it: of a pool, the member.
@@ -180,7 +182,7 @@ impl<'a> Permit<'a> {
     /// When its call first asked, for a retry to keep: [`Request::arrived`](crate::Request::arrived).
     #[must_use]
     pub fn arrival(&self) -> Arrival {
-        arrive(self.asked)
+        self.arrival
     }
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use paceline_core::{Demand, Index, Limit, Quota, Time};
+use paceline_core::{Demand, Index, Limit, LimitKind, LimitView, Quota, Time};
 
 use crate::clock::Clock;
 use crate::error::Error;
@@ -37,6 +37,14 @@ impl Spec {
         match self {
             Self::Rate(quota) | Self::Calls(quota) => Ok(Limit::rate(Arc::clone(quota), now)?),
             Self::Resource(capacity) => Limit::resource(*capacity),
+        }
+    }
+
+    /// Whether a limit is still what it was made as.
+    pub(crate) fn describes(&self, view: &LimitView) -> bool {
+        match self {
+            Self::Rate(quota) | Self::Calls(quota) => view.kind == LimitKind::Rate(**quota),
+            Self::Resource(capacity) => view.capacity == *capacity,
         }
     }
 }
@@ -91,14 +99,14 @@ impl Plan {
         key.shape == self.shape
     }
 
-    /// Adds what every demand takes unasked.
+    /// Adds what every demand takes unasked, and leaves out what it names only to take none of it: it has no business in
+    /// the line of those who do.
     #[inline]
     pub(crate) fn complete(&self, demand: &mut Demand) {
         for part in self.defaults.parts() {
-            if demand.units(part.limit).is_none() {
-                demand.add(part.limit, part.units);
-            }
+            demand.add_missing(part.limit, part.units);
         }
+        demand.drop_zeros();
     }
 }
 

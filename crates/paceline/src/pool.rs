@@ -10,7 +10,7 @@ use paceline_core::{Decision, Demand, Grant};
 
 use crate::error::Error;
 use crate::key::Amounts;
-use crate::local::{Local, place};
+use crate::local::Local;
 use crate::permit::Permit;
 use crate::request::Terms;
 use crate::set::{LimitSet, Snapshot, Store, not_now};
@@ -159,6 +159,10 @@ impl LimitPool {
             demand
         });
         let demands: Vec<Demand> = demands.collect();
+        // A handle means one member's limit: the others would be charged nothing for it, though they may have the key.
+        if let Some((_, foreign)) = misses.iter().find(|(_, error)| matches!(error, Error::ForeignKey { .. })) {
+            return Err(foreign.clone());
+        }
         let nowhere = |at| misses.iter().filter(|(miss, _)| *miss == at).count() == self.0.members.len();
         match misses.iter().find(|(at, _)| nowhere(*at)) {
             Some((_, error)) => Err(error.clone()),
@@ -170,11 +174,10 @@ impl LimitPool {
         let (mut soonest, mut refused) = (None, None);
         for at in self.0.choice.order(&self.0.members, demands, &self.0.turn) {
             let (set, mut demand) = (&self.0.members[at], demands[at].clone());
-            let terms = Terms::default();
             let local = local(set);
-            let (decision, now) = local.try_acquire(&mut demand, |now| place(terms.arrival, terms.priority, now));
+            let (decision, now, arrival) = local.try_acquire(&mut demand, &Terms::default());
             match decision {
-                Decision::Granted => return Ok(Permit::local(set, Grant { at: now, charged: demand }, now)),
+                Decision::Granted => return Ok(Permit::local(set, Grant { at: now, charged: demand }, now, arrival)),
                 Decision::Wait(wait) => soonest = Some(soonest.map_or(wait, |soonest| wait.min(soonest))),
                 Decision::Never(refusal) => {
                     refused.get_or_insert_with(|| local.refused(refusal));

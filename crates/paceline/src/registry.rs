@@ -176,18 +176,13 @@ impl Registry {
     }
 
     /// Forgets the sets of this process that nobody else holds, that have no permit out and nobody waiting, and whose
-    /// limits are all full again: making them anew would change nothing. Says how many.
+    /// limits are all full again and as they were described: making them anew would change nothing. Says how many.
     pub fn evict_idle(&self) -> usize {
         let mut sets = self.0.write();
         let before = sets.len();
-        sets.retain(|_, set| {
-            let idle = matches!(&set.0, Store::Local(local) if Arc::strong_count(local) == 1) && {
-                let snapshot = set.snapshot();
-                let unused = snapshot.limits.iter().all(|limit| limit.view.used == 0);
-                unused && snapshot.active == 0 && snapshot.waiting == 0 && snapshot.paused.is_none()
-            };
-            !idle
-        });
+        sets.retain(
+            |_, set| !matches!(&set.0, Store::Local(local) if Arc::strong_count(local) == 1 && local.is_as_new()),
+        );
         before - sets.len()
     }
 

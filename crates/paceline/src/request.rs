@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use paceline_core::{Arrival, Demand, Priority};
+use paceline_core::{Arrival, Demand, Priority, Time};
 
 use crate::error::Error;
+use crate::local::arrive;
 use crate::permit::Permit;
 use crate::set::LimitSet;
 use crate::wait::Acquire;
@@ -15,6 +16,13 @@ pub(crate) struct Terms {
     pub(crate) priority: Priority,
     pub(crate) deadline: Option<Duration>,
     pub(crate) arrival: Option<Arrival>,
+}
+
+impl Terms {
+    /// When it first arrived: then, or now.
+    pub(crate) fn arrived(&self, now: Time) -> Arrival {
+        self.arrival.unwrap_or_else(|| arrive(now))
+    }
 }
 
 /// A demand on a set that is about to be made: [`LimitSet::request`].

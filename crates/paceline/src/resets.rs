@@ -50,7 +50,7 @@ mod tests {
     fn the_next_reset_is_today_or_tomorrow_and_knows_summer_time() {
         let zone = TimeZone::get("America/Los_Angeles").expect("the zone is in the bundled database");
         let at = |text: &str| text.parse::<jiff::civil::DateTime>().unwrap().to_zoned(zone.clone()).unwrap();
-        let hours = |h| Duration::from_secs(h * 3_600);
+        let hours = |h: u64| Duration::from_secs(h * 3_600);
         assert_eq!(until(&at("2026-06-01T22:00:00"), time(0, 0, 0, 0)), hours(2));
         assert_eq!(until(&at("2026-06-01T22:00:00"), time(23, 0, 0, 0)), hours(1));
         assert_eq!(until(&at("2026-06-01T00:00:00"), time(0, 0, 0, 0)), hours(24));

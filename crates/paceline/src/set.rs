@@ -13,7 +13,7 @@ use crate::backend::RemoteSet;
 use crate::error::Error;
 use crate::joint::Joint;
 use crate::key::{Amounts, Key};
-use crate::local::{Local, place};
+use crate::local::{Local, first};
 use crate::permit::{Permit, lookup};
 use crate::plan::Plan;
 use crate::request::{Request, Terms};
@@ -75,7 +75,15 @@ impl LimitSet {
     /// [`Closed`](Error::Closed) are for good.
     #[inline]
     pub fn try_acquire(&self, amounts: impl Amounts) -> Result<Permit<'_>, Error> {
-        self.try_with(amounts.resolve(self)?, &Terms::default())
+        let mut demand = Demand::default();
+        amounts.add_to(&mut demand, self)?;
+        self.plan().complete(&mut demand);
+        if let Store::Local(local) = &self.0 {
+            if let Some(now) = local.try_alone(&mut demand) {
+                return Ok(Permit::local(self, Grant { at: now, charged: demand }, now, first(now)));
+            }
+        }
+        self.try_complete(demand, &Terms::default())
     }
 
     /// Waits its turn. This is what most people want.
@@ -171,16 +179,20 @@ impl LimitSet {
         }
     }
 
-    #[inline]
     pub(crate) fn try_with(&self, mut demand: Demand, terms: &Terms) -> Result<Permit<'_>, Error> {
         self.plan().complete(&mut demand);
+        self.try_complete(demand, terms)
+    }
+
+    /// The same for a demand to which nothing has to be added any more.
+    fn try_complete(&self, mut demand: Demand, terms: &Terms) -> Result<Permit<'_>, Error> {
         let local = match &self.0 {
             Store::Local(local) => local,
             Store::Remote(remote) => return remote.try_acquire(self, demand),
         };
-        let (decision, now) = local.try_acquire(&mut demand, |now| place(terms.arrival, terms.priority, now));
+        let (decision, now, arrival) = local.try_acquire(&mut demand, terms);
         match decision {
-            Decision::Granted => Ok(Permit::local(self, Grant { at: now, charged: demand }, now)),
+            Decision::Granted => Ok(Permit::local(self, Grant { at: now, charged: demand }, now, arrival)),
             Decision::Wait(wait) => Err(not_now(&local.name, wait)),
             Decision::Never(refusal) => Err(local.refused(refusal)),
         }
@@ -190,8 +202,8 @@ impl LimitSet {
         self.plan().complete(&mut demand);
         match &self.0 {
             Store::Local(local) => {
-                let (grant, asked) = block_on_set(local, demand, terms)?;
-                Ok(Permit::local(self, grant, asked))
+                let (grant, asked, arrival) = block_on_set(local, demand, terms)?;
+                Ok(Permit::local(self, grant, asked, arrival))
             }
             Store::Remote(_) => on_a_thread(|| Acquire::new(self, Ok(demand), *terms)),
         }

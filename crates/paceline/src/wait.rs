@@ -3,7 +3,8 @@
 //! Decisions are made by whoever causes them (a permit that returns, a correction, a cancelled wait) in its own call.
 //! Only time passing needs somebody: while futures wait, one task a set sleeps until the next instant at which
 //! something can be decided; while threads wait, one of them does. So a waiter is woken once, when it is granted, and a
-//! future that nobody polls holds up nobody.
+//! future that nobody polls holds up nobody. Where futures of several runtimes wait for one set, each runtime has such a
+//! task, since any of them may stop being driven without a word.
 
 mod blocking;
 mod driver;
@@ -15,13 +16,14 @@ use std::task::Waker;
 use std::thread::Thread;
 
 use paceline_core::{Ticket, Time};
+use smallvec::SmallVec;
 
 use crate::joint::JointWait;
 
 pub(crate) use blocking::{block_on_set, on_a_thread};
 pub(crate) use driver::{Driver, ensure_driver};
 pub use future::Acquire;
-pub(crate) use future::WaitOutcome;
+pub(crate) use future::{Wait, WaitOutcome};
 pub(crate) use hooks::Hooks;
 pub use hooks::Waiting;
 
@@ -49,35 +51,41 @@ impl Wake {
 /// Who keeps a set's time.
 #[derive(Debug)]
 pub(crate) struct Keeper {
-    /// The task that sleeps for waiting futures.
-    pub(crate) driver: Option<Driver>,
+    /// The tasks that sleep for waiting futures, one a runtime.
+    pub(crate) drivers: SmallVec<[Driver; 1]>,
     /// The thread that sleeps for waiting threads.
     pub(crate) leader: Option<Ticket>,
-    /// Until when they sleep.
+    /// Until when they sleep at most.
     pub(crate) armed: Time,
 }
 
 impl Default for Keeper {
     fn default() -> Self {
-        Self { driver: None, leader: None, armed: Time::MAX }
+        Self { drivers: SmallVec::new(), leader: None, armed: Time::MAX }
     }
 }
 
 impl Keeper {
     /// Whom to tell that something can be decided at `next`, if they would sleep longer.
-    pub(crate) fn rearm(&mut self, next: Time, leader: impl FnOnce(Ticket) -> Option<Wake>) -> [Option<Wake>; 2] {
+    pub(crate) fn rearm(&mut self, next: Time, leader: impl FnOnce(Ticket) -> Option<Wake>) -> SmallVec<[Wake; 2]> {
         if next >= self.armed {
-            return [None, None];
+            return SmallVec::new();
         }
         self.armed = next;
-        let driver = self.driver.as_ref().map(|driver| Wake::Driver(Arc::clone(&driver.notify)));
-        [driver, self.leader.and_then(leader)]
+        let drivers = self.drivers.iter().map(|driver| Wake::Driver(Arc::clone(&driver.notify)));
+        drivers.chain(self.leader.and_then(leader)).collect()
+    }
+
+    /// One of them goes to sleep until `next`. Unless it is alone, an earlier instant than the others know of is left for
+    /// [`rearm`](Self::rearm) to tell them.
+    pub(crate) fn sleeps_until(&mut self, next: Time, alone: bool) {
+        if alone || next > self.armed {
+            self.armed = next;
+        }
     }
 
     /// The set is gone.
     pub(crate) fn retire(&mut self) {
-        if let Some(driver) = self.driver.take() {
-            driver.notify.notify_one();
-        }
+        self.drivers.drain(..).for_each(|driver| driver.notify.notify_one());
     }
 }

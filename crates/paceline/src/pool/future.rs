@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use paceline_core::{Claim, Demand, Order, Outcome, Party, Priority, Ticket, Time, Waiter};
+use paceline_core::{Arrival, Claim, Demand, Order, Outcome, Party, Priority, Ticket, Time, Waiter};
 
 use super::{LimitPool, local};
 use crate::error::Error;
@@ -35,6 +35,7 @@ struct Place {
     member: usize,
     ticket: Ticket,
     since: Time,
+    arrival: Arrival,
     refused: Option<Error>,
 }
 
@@ -60,7 +61,8 @@ impl<'a> PoolAcquire<'a> {
                     waker: Some(Wake::Task(context.waker().clone())),
                 };
                 guard.keeper();
-                Place { member, ticket: guard.set.enqueue(now, waiter, events), since: now, refused: None }
+                let ticket = guard.set.enqueue(now, waiter, events);
+                Place { member, ticket, since: now, arrival, refused: None }
             });
             places.push(place);
         }
@@ -75,7 +77,9 @@ impl<'a> PoolAcquire<'a> {
             let mut guard = local(set).lock();
             match guard.collect(place.ticket, place.since) {
                 None => guard.set.set_waker(place.ticket, Wake::Task(context.waker().clone())),
-                Some(Outcome::Granted(grant)) => granted = Some(Permit::local(set, grant, place.since)),
+                Some(Outcome::Granted(grant)) => {
+                    granted = Some(Permit::local(set, grant, place.since, place.arrival));
+                }
                 Some(Outcome::Refused(refusal)) => place.refused = Some(local(set).refused(refusal)),
                 Some(Outcome::TimedOut) => {}
             }

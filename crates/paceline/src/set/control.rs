@@ -78,7 +78,11 @@ impl LimitSet {
     pub fn set_quota(&self, key: impl Named, quota: Quota) -> Result<(), Error> {
         let index = key.index(self)?;
         let local = self.local("changing a quota")?;
-        let changed = local.step(|guard, now, events| guard.set.set_quota(now, index, quota, events));
+        let changed = local.step(|guard, now, events| {
+            let changed = guard.set.set_quota(now, index, quota, events);
+            local.note_returns(&guard.set);
+            changed
+        });
         changed.map_err(|source| self.limit_error(index, source))
     }
 
@@ -186,6 +190,15 @@ impl LimitSet {
 }
 
 impl Local {
+    /// Whether a set made anew from its description would be no different.
+    pub(crate) fn is_as_new(&self) -> bool {
+        let snapshot = self.snapshot();
+        let mut limits = snapshot.limits.iter().zip(self.plan.specs());
+        let untouched = limits.all(|(limit, spec)| limit.view.used == 0 && spec.describes(&limit.view));
+        let idle = snapshot.active == 0 && snapshot.waiting == 0;
+        untouched && idle && snapshot.paused.is_none() && !snapshot.closed
+    }
+
     fn snapshot(&self) -> Snapshot {
         let mut guard = self.lock();
         let view = guard.set.view(self.now());

@@ -4,45 +4,53 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use paceline_core::{Demand, Grant, Ticket, Time};
+use paceline_core::{Arrival, Demand, Grant, Outcome, Ticket, Time};
 
-use super::{WaitOutcome, Wake};
+use super::{Wait, WaitOutcome, Wake};
 use crate::error::Error;
 use crate::local::{Guarded, Local};
 use crate::request::Terms;
 
 /// Blocks the thread until `demand` is granted; gives the grant and when it asked.
-pub(crate) fn block_on_set(local: &Arc<Local>, demand: Demand, terms: &Terms) -> Result<(Grant, Time), Error> {
-    let (ticket, since) = match local.ask(demand, terms, || Wake::Thread(thread::current()))? {
-        WaitOutcome::Granted(grant) => {
+pub(crate) fn block_on_set(local: &Arc<Local>, demand: Demand, terms: &Terms) -> Result<(Grant, Time, Arrival), Error> {
+    let wait = match local.ask(demand, terms, || Wake::Thread(thread::current()))? {
+        WaitOutcome::Granted(grant, arrival) => {
             let asked = grant.at;
-            return Ok((grant, asked));
+            return Ok((grant, asked, arrival));
         }
-        WaitOutcome::Wait(ticket, since, waiting) => {
-            let place = Place { local, ticket };
+        WaitOutcome::Wait(wait, waiting) => {
+            let place = Place { local, ticket: wait.ticket };
             local.plan.hooks.call(&waiting);
-            (place.hold(), since)
+            place.hold();
+            wait
         }
     };
+    let Wait { ticket, since, arrival } = wait;
     let place = Place { local, ticket };
     loop {
         let step = local.step(|guard, now, events| {
             guard.set.pump(now, events);
             match guard.collect(ticket, since) {
-                Some(outcome) => Err((outcome, hand_over(guard, ticket))),
-                None => Ok(lead(guard, ticket, now)),
+                Some(outcome) => Step::Leave(outcome, hand_over(guard, ticket)),
+                None => Step::Sleep(lead(guard, ticket, now)),
             }
         });
         match step {
-            Ok(Some(time)) if local.plan.clock.manual().is_none() => thread::park_timeout(time),
-            Ok(_) => thread::park(),
-            Err((outcome, successor)) => {
+            Step::Sleep(Some(time)) if local.plan.clock.manual().is_none() => thread::park_timeout(time),
+            Step::Sleep(_) => thread::park(),
+            Step::Leave(outcome, successor) => {
                 place.hold();
                 successor.into_iter().for_each(Wake::wake);
-                return Ok((local.finish(outcome, terms)?, since));
+                return Ok((local.finish(outcome, terms)?, since, arrival));
             }
         }
     }
+}
+
+/// What a waiting thread does next.
+enum Step {
+    Sleep(Option<Duration>),
+    Leave(Outcome, Option<Wake>),
 }
 
 /// One of the waiting threads sleeps until something can be decided, the others until they are woken: `Some(time)` for
@@ -55,18 +63,20 @@ fn lead(guard: &mut Guarded, ticket: Ticket, now: Time) -> Option<Duration> {
     }
     let keeper = guard.keeper();
     keeper.leader = Some(ticket);
-    keeper.armed = next.unwrap_or(Time::MAX);
+    keeper.sleeps_until(next.unwrap_or(Time::MAX), keeper.drivers.is_empty());
     next.map(|next| next.since(now))
 }
 
-/// The leader leaves: another waiting thread is woken to lead.
+/// One of them leaves: where nobody leads now, another waiting thread is woken to. That also where somebody was woken to
+/// lead and is granted before it could.
 fn hand_over(guard: &mut Guarded, ticket: Ticket) -> Option<Wake> {
-    let keeper = guard.keeper();
-    if keeper.leader != Some(ticket) {
+    let leader = guard.keeper().leader.filter(|leader| *leader != ticket);
+    if leader.is_some_and(|leader| guard.set.is_waiting(leader)) {
         return None;
     }
+    let keeper = guard.keeper();
     keeper.leader = None;
-    if keeper.driver.is_none() {
+    if keeper.drivers.is_empty() {
         keeper.armed = Time::MAX;
     }
     guard.set.wakers().find(|wake| matches!(wake, Wake::Thread(_))).cloned()
@@ -79,10 +89,8 @@ struct Place<'a> {
 }
 
 impl Place<'_> {
-    fn hold(self) -> Ticket {
-        let ticket = self.ticket;
+    fn hold(self) {
         std::mem::forget(self);
-        ticket
     }
 }
 

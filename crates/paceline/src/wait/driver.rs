@@ -1,5 +1,6 @@
 //! The task that keeps a set's time while futures wait.
 
+use std::panic::catch_unwind;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -20,22 +21,28 @@ pub(crate) struct Driver {
     pub(crate) notify: Arc<Notify>,
 }
 
-/// Sees to it that a driver runs on the runtime that polls now. One on another runtime retires: the runtime that
-/// polled last is the one that is known to be alive.
+/// Sees to it that a driver runs on the runtime that polls now, whatever runs on others: they may have stopped.
 pub(crate) fn ensure_driver(local: &Arc<Local>) -> Result<(), Error> {
     static DRIVERS: AtomicU64 = AtomicU64::new(0);
     let Ok(handle) = Handle::try_current() else {
         return Err(Error::NoRuntime { set: Arc::clone(&local.name) });
     };
-    let mut guard = local.lock();
-    let keeper = guard.keeper();
-    if keeper.driver.as_ref().is_some_and(|driver| driver.runtime == handle.id()) {
+    let is_driven = |guard: &mut Guarded| guard.keeper().drivers.iter().any(|driver| driver.runtime == handle.id());
+    if is_driven(&mut local.lock()) {
         return Ok(());
     }
-    keeper.retire();
+    // Tokio tells a runtime without timers by a panic only, and in the driver that would come too late.
+    let timers = || drop(tokio::time::sleep(Duration::ZERO));
+    if local.plan.clock.manual().is_none() && catch_unwind(timers).is_err() {
+        return Err(Error::NoRuntime { set: Arc::clone(&local.name) });
+    }
+    let mut guard = local.lock();
+    if is_driven(&mut guard) {
+        return Ok(());
+    }
     let number = DRIVERS.fetch_add(1, Ordering::Relaxed);
     let notify = Arc::new(Notify::new());
-    keeper.driver = Some(Driver { number, runtime: handle.id(), notify: Arc::clone(&notify) });
+    guard.keeper().drivers.push(Driver { number, runtime: handle.id(), notify: Arc::clone(&notify) });
     drop(guard);
     let farewell = Farewell { set: Arc::downgrade(local), number };
     handle.spawn(drive(farewell, notify));
@@ -74,22 +81,20 @@ async fn drive(farewell: Farewell, notify: Arc<Notify>) {
 fn next_step(guard: &mut Guarded, number: u64, now: Time, manual: bool) -> Next {
     let (waiting, next) = (guard.set.waiting(), guard.set.next());
     let keeper = guard.keeper();
-    if keeper.driver.as_ref().is_none_or(|driver| driver.number != number) {
-        return Next::Done;
-    }
-    keeper.armed = next.unwrap_or(Time::MAX);
+    let Some(place) = keeper.drivers.iter().position(|driver| driver.number == number) else { return Next::Done };
     if waiting == 0 {
-        keeper.driver = None;
+        keeper.drivers.swap_remove(place);
         return Next::Done;
     }
+    keeper.sleeps_until(next.unwrap_or(Time::MAX), keeper.drivers.len() == 1 && keeper.leader.is_none());
     match next {
         Some(then) if !manual => Next::Sleep(then.since(now)),
         _ => Next::Notified,
     }
 }
 
-/// Wakes all waiters where a driver ends before its time, with its runtime or by a panic: whichever is polled first
-/// makes the next driver.
+/// Wakes all waiters where the last driver ends before its time, with its runtime or by a panic: whichever is polled
+/// first makes the next driver.
 struct Farewell {
     set: Weak<Local>,
     number: u64,
@@ -100,10 +105,11 @@ impl Drop for Farewell {
         let Some(local) = self.set.upgrade() else { return };
         let mut guard = local.lock();
         let keeper = guard.keeper();
-        if keeper.driver.as_ref().is_none_or(|driver| driver.number != self.number) {
+        let Some(place) = keeper.drivers.iter().position(|driver| driver.number == self.number) else { return };
+        keeper.drivers.swap_remove(place);
+        if !keeper.drivers.is_empty() {
             return;
         }
-        keeper.driver = None;
         keeper.armed = Time::MAX;
         let wakers: Vec<Wake> = guard.set.wakers().cloned().collect();
         drop(guard);

@@ -6,12 +6,12 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use paceline_core::{Decision, Demand, Events, Grant, Outcome, Refusal, Ticket, Time, Waiter};
+use paceline_core::{Arrival, Decision, Demand, Events, Grant, Order, Outcome, Refusal, Ticket, Time, Waiter};
 
 use super::{Waiting, Wake, ensure_driver};
 use crate::backend::RemoteAcquire;
 use crate::error::Error;
-use crate::local::{Guarded, Local, place};
+use crate::local::{Guarded, Local, first};
 use crate::permit::Permit;
 use crate::request::Terms;
 use crate::set::{LimitSet, Store};
@@ -31,15 +31,23 @@ pub struct Acquire<'a> {
 
 enum State<'a> {
     Asking(Result<Demand, Error>),
-    Waiting { ticket: Ticket, since: Time },
+    Waiting(Wait),
     Remote(RemoteAcquire<'a>),
     Done,
 }
 
 /// What the first look at a demand leads to.
 pub(crate) enum WaitOutcome {
-    Granted(Grant),
-    Wait(Ticket, Time, Waiting),
+    Granted(Grant, Arrival),
+    Wait(Wait, Waiting),
+}
+
+/// A place in the queue.
+#[derive(Clone, Copy)]
+pub(crate) struct Wait {
+    pub(crate) ticket: Ticket,
+    pub(crate) since: Time,
+    pub(crate) arrival: Arrival,
 }
 
 impl<'a> Acquire<'a> {
@@ -51,17 +59,30 @@ impl<'a> Acquire<'a> {
         Self { set, terms, state: State::Asking(demand) }
     }
 
+    #[inline]
     fn ask(&mut self, local: &Arc<Local>, context: &Context<'_>) -> Poll<Result<Permit<'a>, Error>> {
+        if let State::Asking(Ok(demand)) = &mut self.state {
+            if let Some(now) = local.try_alone(demand) {
+                let charged = std::mem::take(demand);
+                self.state = State::Done;
+                let arrival = self.terms.arrival.unwrap_or(first(now));
+                return Poll::Ready(Ok(Permit::local(self.set, Grant { at: now, charged }, now, arrival)));
+            }
+        }
+        self.ask_in_line(local, context)
+    }
+
+    fn ask_in_line(&mut self, local: &Arc<Local>, context: &Context<'_>) -> Poll<Result<Permit<'a>, Error>> {
         let State::Asking(demand) = std::mem::replace(&mut self.state, State::Done) else {
             return Poll::Pending;
         };
         match local.ask(demand?, &self.terms, || Wake::Task(context.waker().clone()))? {
-            WaitOutcome::Granted(grant) => {
+            WaitOutcome::Granted(grant, arrival) => {
                 let asked = grant.at;
-                Poll::Ready(Ok(Permit::local(self.set, grant, asked)))
+                Poll::Ready(Ok(Permit::local(self.set, grant, asked, arrival)))
             }
-            WaitOutcome::Wait(ticket, since, waiting) => {
-                self.state = State::Waiting { ticket, since };
+            WaitOutcome::Wait(wait, waiting) => {
+                self.state = State::Waiting(wait);
                 ensure_driver(local)?;
                 local.plan.hooks.call(&waiting);
                 Poll::Pending
@@ -69,13 +90,8 @@ impl<'a> Acquire<'a> {
         }
     }
 
-    fn look(
-        &mut self,
-        local: &Arc<Local>,
-        ticket: Ticket,
-        since: Time,
-        context: &Context<'_>,
-    ) -> Poll<Result<Permit<'a>, Error>> {
+    fn look(&mut self, local: &Arc<Local>, wait: Wait, context: &Context<'_>) -> Poll<Result<Permit<'a>, Error>> {
+        let Wait { ticket, since, arrival } = wait;
         let mut guard = local.lock();
         let Some(outcome) = guard.collect(ticket, since) else {
             guard.set.set_waker(ticket, Wake::Task(context.waker().clone()));
@@ -85,20 +101,21 @@ impl<'a> Acquire<'a> {
         };
         drop(guard);
         self.state = State::Done;
-        Poll::Ready(local.finish(outcome, &self.terms).map(|grant| Permit::local(self.set, grant, since)))
+        Poll::Ready(local.finish(outcome, &self.terms).map(|grant| Permit::local(self.set, grant, since, arrival)))
     }
 }
 
 impl<'a> Future for Acquire<'a> {
     type Output = Result<Permit<'a>, Error>;
 
+    #[inline]
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let this = &mut *self;
         match (&mut this.state, &this.set.0) {
             (State::Asking(_), Store::Local(local)) => this.ask(local, context),
-            (State::Waiting { ticket, since }, Store::Local(local)) => {
-                let (ticket, since) = (*ticket, *since);
-                this.look(local, ticket, since, context)
+            (State::Waiting(wait), Store::Local(local)) => {
+                let wait = *wait;
+                this.look(local, wait, context)
             }
             (State::Asking(demand), Store::Remote(remote)) => {
                 let demand = std::mem::replace(demand, Ok(Demand::default()))?;
@@ -106,15 +123,16 @@ impl<'a> Future for Acquire<'a> {
                 Pin::new(this).poll(context)
             }
             (State::Remote(acquire), _) => acquire.poll(context),
-            (State::Done | State::Waiting { .. }, _) => panic!("polled after it was done"),
+            (State::Done | State::Waiting(_), _) => panic!("polled after it was done"),
         }
     }
 }
 
 impl Drop for Acquire<'_> {
+    #[inline]
     fn drop(&mut self) {
-        if let (State::Waiting { ticket, .. }, Store::Local(local)) = (&self.state, &self.set.0) {
-            local.give_back(*ticket);
+        if let (State::Waiting(wait), Store::Local(local)) = (&self.state, &self.set.0) {
+            local.give_back(wait.ticket);
         }
     }
 }
@@ -128,15 +146,10 @@ impl Local {
         terms: &Terms,
         waker: impl FnOnce() -> Wake,
     ) -> Result<WaitOutcome, Error> {
-        let mut guard = self.lock();
-        let now = self.now();
-        if guard.set.waiting() == 0 {
-            let decision = guard.set.try_acquire(now, &mut demand, paceline_core::Order::FIRST, &mut Events::default());
-            if decision == Decision::Granted {
-                return Ok(WaitOutcome::Granted(Grant { at: now, charged: demand }));
-            }
+        if let Some(now) = self.try_alone(&mut demand) {
+            let arrival = terms.arrival.unwrap_or(first(now));
+            return Ok(WaitOutcome::Granted(Grant { at: now, charged: demand }, arrival));
         }
-        drop(guard);
         self.step(|guard, now, events| self.ask_in_line(guard, now, events, demand, terms, waker))
     }
 
@@ -149,9 +162,10 @@ impl Local {
         terms: &Terms,
         waker: impl FnOnce() -> Wake,
     ) -> Result<WaitOutcome, Error> {
-        let order = place(terms.arrival, terms.priority, now);
+        let arrival = terms.arrived(now);
+        let order = Order::new(arrival, terms.priority);
         let wait = match guard.set.try_acquire(now, &mut demand, order, events) {
-            Decision::Granted => return Ok(WaitOutcome::Granted(Grant { at: now, charged: demand })),
+            Decision::Granted => return Ok(WaitOutcome::Granted(Grant { at: now, charged: demand }, arrival)),
             Decision::Never(refusal) => return Err(self.refused(refusal)),
             Decision::Wait(wait) => wait,
         };
@@ -173,7 +187,7 @@ impl Local {
         let deadline = terms.deadline.map(|deadline| now + deadline);
         let waiter = Waiter { demand, order, deadline, party: None, waker: Some(waker()) };
         let ticket = guard.set.enqueue(now, waiter, events);
-        Ok(WaitOutcome::Wait(ticket, now, waiting))
+        Ok(WaitOutcome::Wait(Wait { ticket, since: now, arrival }, waiting))
     }
 
     /// What a decided wait means to its owner.

@@ -1,0 +1,21 @@
+//! The library from outside, by concern. Time is tokio's paused clock or a manual one, except where a name says real.
+
+mod cancel;
+mod defects;
+mod errors;
+mod idle;
+mod joint;
+mod joint_stress;
+mod live;
+mod order;
+mod parity_amorsize;
+mod parity_concurry;
+mod parity_pocketflow;
+mod permits;
+mod polls;
+mod pool;
+mod pool_choice;
+mod runtimes;
+mod settling;
+mod stress;
+mod support;
