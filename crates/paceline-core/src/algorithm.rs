@@ -75,18 +75,22 @@ impl Algorithm {
         }
     }
 
-    /// Charges `units`, room or not; `mark` is the limit's total with them.
+    /// Charges `units`, room or not, where they could have been charged since `since`.
     #[inline]
-    pub(crate) fn charge(&mut self, now: Time, units: u64, mark: u64) {
-        each!(self, it => it.charge(now, units, mark))
+    pub(crate) fn charge(&mut self, now: Time, since: Time, units: u64) {
+        match self {
+            Self::Bucket(it) => it.charge(now, since, units),
+            Self::Log(it) => it.charge(now, since, units),
+            Self::Counter(it) => it.charge(now, units),
+            Self::Fixed(it) => it.charge(now, units),
+        }
     }
 
-    /// Charges `extra` units more to a demand admitted at `admitted`; `mark` is the limit's total with them. Only a log
-    /// can still enter them at the admission.
-    pub(crate) fn add(&mut self, now: Time, part: &Part, admitted: Time, extra: u64, mark: u64) {
+    /// Charges `extra` units more to a demand admitted at `admitted`. Only a log can still enter them there.
+    pub(crate) fn add(&mut self, now: Time, part: &Part, admitted: Time, extra: u64) {
         match self {
-            Self::Log(it) => it.add(now, part, admitted, extra, mark),
-            other => other.charge(now, extra, mark),
+            Self::Log(it) => it.add(now, part, admitted, extra),
+            other => other.charge(now, now, extra),
         }
     }
 
@@ -143,7 +147,7 @@ impl Algorithm {
             _ => {
                 let used = self.used(now);
                 *self = Self::new(quota, now);
-                self.charge(now, used, mark);
+                self.charge(now, now, used);
             }
         }
     }

@@ -99,12 +99,12 @@ impl Limit {
     }
 
     #[inline]
-    pub(crate) fn charge(&mut self, now: Time, part: &mut Part) {
+    pub(crate) fn charge(&mut self, now: Time, since: Time, part: &mut Part) {
         match &mut self.0 {
             Kind::Rate(rate) => {
                 rate.charged = rate.charged.wrapping_add(part.units);
                 part.mark = rate.charged;
-                rate.algorithm.charge(now, part.units, rate.charged);
+                rate.algorithm.charge(now, since, part.units);
             }
             Kind::Resource(resource) => resource.in_use = resource.in_use.saturating_add(part.units),
         }
@@ -120,7 +120,7 @@ impl Limit {
                     // Nothing of it lay in the history: it is there from here on, to be given back from there.
                     part.mark = rate.charged;
                 }
-                rate.algorithm.add(now, part, admitted, extra, rate.charged);
+                rate.algorithm.add(now, part, admitted, extra);
                 part.units = actual;
             }
             Kind::Rate(rate) => {

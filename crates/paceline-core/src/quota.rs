@@ -12,7 +12,7 @@ use crate::time::nanos;
 /// | [`SlidingWindow`](Self::SlidingWindow) | never more than the amount |
 /// | [`TokenBucket`](Self::TokenBucket), [`Gcra`](Self::Gcra) | amount + burst |
 /// | [`LeakyBucket`](Self::LeakyBucket) | amount + the largest demand |
-/// | [`SlidingCounter`](Self::SlidingCounter) | approximate: less than twice the amount |
+/// | [`SlidingCounter`](Self::SlidingCounter) | approximate: at most twice the amount |
 /// | [`FixedWindow`](Self::FixedWindow) | the amount in each window, twice that across a boundary |
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]

@@ -138,8 +138,14 @@ impl<W> Set<W> {
     /// Charges `demand`, room or not.
     #[inline]
     pub fn charge(&mut self, now: Time, demand: &mut Demand) {
+        self.charge_since(now, now, demand);
+    }
+
+    /// Charges `demand`, which could have been granted since `since`.
+    #[inline]
+    fn charge_since(&mut self, now: Time, since: Time, demand: &mut Demand) {
         for part in demand.parts_mut() {
-            self.limits[usize::from(part.limit)].charge(now, part);
+            self.limits[usize::from(part.limit)].charge(now, since, part);
         }
         self.granted += 1;
     }

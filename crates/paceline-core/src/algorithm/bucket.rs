@@ -37,37 +37,39 @@ impl Bucket {
     }
 
     #[inline]
+    fn level_at(&self, now: Time) -> u128 {
+        let passed = now.nanos_since(self.at);
+        self.level.saturating_sub(u128::from(passed) * u128::from(self.amount))
+    }
+
+    #[inline]
     fn drain(&mut self, now: Time) {
-        if now > self.at {
-            let passed = now.nanos_since(self.at);
-            self.level = self.level.saturating_sub(u128::from(passed) * u128::from(self.amount));
-            self.at = now;
-        }
+        self.level = self.level_at(now);
+        self.at = self.at.max(now);
     }
 
     /// Whether `units` can be charged now: what [`ready`](Self::ready) says, without the when.
     #[inline]
-    pub(crate) fn has_room(&mut self, now: Time, units: u64) -> bool {
-        self.drain(now);
+    pub(crate) fn has_room(&self, now: Time, units: u64) -> bool {
+        let level = self.level_at(now);
         match self.depth {
-            PACED => self.level == 0 && units <= self.amount,
-            depth => units <= depth && self.level <= self.weight(depth - units),
+            PACED => level == 0 && units <= self.amount,
+            depth => units <= depth && level <= self.weight(depth - units),
         }
     }
 
-    pub(crate) fn ready(&mut self, now: Time, units: u64, ahead: u64) -> Ready {
-        self.drain(now);
+    pub(crate) fn ready(&self, now: Time, units: u64, ahead: u64) -> Ready {
         let paced = self.depth == PACED;
         if units > if paced { self.amount } else { self.depth } {
             return Ready::Never;
         }
         let allowed = if paced { 0 } else { self.weight(self.depth - units) };
-        let level = self.level.saturating_add(self.weight(ahead));
+        let level = self.level_at(now).saturating_add(self.weight(ahead));
         if level <= allowed {
             return Ready::Now;
         }
         let wait = (level - allowed).div_ceil(u128::from(self.amount));
-        Ready::at(self.at.plus_nanos(u64::try_from(wait).unwrap_or(u64::MAX)), now)
+        Ready::at(self.at.max(now).plus_nanos(u64::try_from(wait).unwrap_or(u64::MAX)), now)
     }
 
     pub(crate) fn lead(&self, units: u64, ahead: u64) -> u64 {
@@ -76,9 +78,14 @@ impl Bucket {
         u64::try_from(over.div_ceil(u128::from(self.amount))).unwrap_or(u64::MAX)
     }
 
+    /// Charges as of `since`, when whoever waited could have been granted, so that a timer that came late costs nothing:
+    /// else a bucket that was empty in between would never make up for it. At most one unit's interval is made up for.
+    /// The guarantee stands: in a half-open window of one period, charges as of their instants sum to less than
+    /// amount + burst; shifting each by less than the interval of one unit adds less than one unit, and units are whole.
     #[inline]
-    pub(crate) fn charge(&mut self, now: Time, units: u64, _mark: u64) {
-        self.drain(now);
+    pub(crate) fn charge(&mut self, now: Time, since: Time, units: u64) {
+        let late = now.nanos_since(since);
+        self.drain(if late == 0 { now } else { now.minus_nanos(late.min(self.period / self.amount)) });
         self.level = self.level.saturating_add(self.weight(units));
     }
 

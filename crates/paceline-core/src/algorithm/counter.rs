@@ -1,9 +1,9 @@
 //! Sliding counter: two counters instead of a log. Approximate.
 //!
 //! The units of the last whole period count by the share of it that the window still overlaps, as if they had come
-//! evenly. Where they came late, the window holds more than the estimate: with `prev` units at the very end of the
-//! last period, a window that ends a share `f` into this one holds up to `amount + f·prev`, so always less than twice
-//! the amount, and never more than that. Where they came evenly the estimate is exact.
+//! evenly, in whole units (rounded down, or the last unit of each period could never be used). Where they came late, the
+//! window holds more than the estimate: with `prev` units at the very end of the last period, a window that ends a share
+//! `f` into this one holds up to `amount + ⌈f·prev⌉`, so never more than twice the amount.
 
 use crate::decision::Ready;
 use crate::quota::Quota;
@@ -44,7 +44,8 @@ impl Counter {
         if previous == 0 {
             return Some(0);
         }
-        let overlap = room.saturating_mul(u128::from(self.period)) / u128::from(previous);
+        // The longest overlap at which fewer than room + 1 of the previous units count.
+        let overlap = ((room + 1).saturating_mul(u128::from(self.period)) - 1) / u128::from(previous);
         let into = u128::from(self.period).saturating_sub(overlap);
         u64::try_from(into).ok().filter(|into| *into < self.period)
     }
@@ -71,7 +72,7 @@ impl Counter {
         }
     }
 
-    pub(crate) fn charge(&mut self, now: Time, units: u64, _mark: u64) {
+    pub(crate) fn charge(&mut self, now: Time, units: u64) {
         self.advance(now);
         self.current = self.current.saturating_add(units);
     }
@@ -89,7 +90,7 @@ impl Counter {
     pub(crate) fn used(&mut self, now: Time) -> u64 {
         let into = self.advance(now);
         let overlap = u128::from(self.period - into.min(self.period));
-        let weighted = (u128::from(self.previous) * overlap).div_ceil(u128::from(self.period));
+        let weighted = u128::from(self.previous) * overlap / u128::from(self.period);
         u64::try_from(weighted).unwrap_or(u64::MAX).saturating_add(self.current)
     }
 

@@ -60,7 +60,7 @@ impl Fixed {
         }
     }
 
-    pub(crate) fn charge(&mut self, now: Time, units: u64, _mark: u64) {
+    pub(crate) fn charge(&mut self, now: Time, units: u64) {
         self.advance(now);
         self.count = self.count.saturating_add(units);
     }

@@ -125,10 +125,10 @@ impl Log {
     }
 
     #[inline]
-    pub(crate) fn charge(&mut self, now: Time, units: u64, mark: u64) {
+    pub(crate) fn charge(&mut self, now: Time, since: Time, units: u64) {
         let now = self.expire(now);
         if let Some(pace) = &mut self.pace {
-            pace.charge(now, units, mark);
+            pace.charge(now, since, units);
         }
         if self.until_completion {
             self.held = self.held.saturating_add(units);
@@ -192,10 +192,10 @@ impl Log {
     }
 
     /// Usage beyond the estimate counts from the admission, or from now where that has left the window.
-    pub(crate) fn add(&mut self, now: Time, part: &Part, admitted: Time, extra: u64, mark: u64) {
+    pub(crate) fn add(&mut self, now: Time, part: &Part, admitted: Time, extra: u64) {
         let now = self.expire(now);
         if let Some(pace) = &mut self.pace {
-            pace.charge(now, extra, mark);
+            pace.charge(now, now, extra);
         }
         if self.holds(part.mark) {
             self.held = self.held.saturating_add(extra);

@@ -21,7 +21,7 @@ impl<W> Set<W> {
 
     /// Charges this set's part of a joint wait and ends it.
     pub fn grant_joint(&mut self, now: Time, ticket: Ticket, events: &mut Events<W>) {
-        self.grant(now, ticket, events);
+        self.grant(now, now, ticket, events);
     }
 
     /// Notes which set a joint wait is held by.

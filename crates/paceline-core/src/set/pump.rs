@@ -10,9 +10,11 @@ impl<W> Set<W> {
     ///
     /// Costs one decision a grant, plus one for each line of waiters that has to go on waiting.
     pub fn pump(&mut self, now: Time, events: &mut Events<W>) {
+        // What was due before is granted as of then: whoever keeps the time may come late.
+        let due = self.next().map_or(now, |next| next.min(now));
         self.time_out(now.minus_nanos(1), events);
         let next = loop {
-            let next = if now < self.gate { Some(self.gate) } else { self.grant_heads(now, events) };
+            let next = if now < self.gate { Some(self.gate) } else { self.grant_heads(now, due, events) };
             // A deadline that comes now is missed only by those who cannot be granted now.
             if !self.time_out(now, events) {
                 break next;
@@ -36,7 +38,7 @@ impl<W> Set<W> {
         any
     }
 
-    fn grant_heads(&mut self, now: Time, events: &mut Events<W>) -> Option<Time> {
+    fn grant_heads(&mut self, now: Time, due: Time, events: &mut Events<W>) -> Option<Time> {
         'again: loop {
             events.joint.clear();
             let mut next = None::<Time>;
@@ -52,7 +54,7 @@ impl<W> Set<W> {
                         }
                     }
                     Ready::Now => {
-                        self.grant_head(now, head, events);
+                        self.grant_head(now, due, head, events);
                         continue 'again;
                     }
                     Ready::Never => {
@@ -99,7 +101,7 @@ impl<W> Set<W> {
         entry.is_some_and(|entry| self.held_elsewhere(entry).is_none())
     }
 
-    fn grant_head(&mut self, now: Time, head: Ticket, events: &mut Events<W>) {
+    fn grant_head(&mut self, now: Time, due: Time, head: Ticket, events: &mut Events<W>) {
         let Some(entry) = self.queue.as_mut().and_then(|queue| queue.get(head)) else { return };
         let taken_elsewhere = match entry.party.as_deref() {
             Some(Party::AnyOf { claim, member }) => !claim.take(*member),
@@ -108,15 +110,15 @@ impl<W> Set<W> {
         if taken_elsewhere {
             self.queue.iter_mut().for_each(|queue| queue.forget(head));
         } else {
-            self.grant(now, head, events);
+            self.grant(now, due, head, events);
         }
     }
 
-    /// Charges a waiter and ends its wait.
-    pub(super) fn grant(&mut self, now: Time, ticket: Ticket, events: &mut Events<W>) {
+    /// Charges a waiter that was due at `due` and ends its wait.
+    pub(super) fn grant(&mut self, now: Time, due: Time, ticket: Ticket, events: &mut Events<W>) {
         let Some(mut queue) = self.queue.take() else { return };
         if let Some(entry) = queue.get(ticket) {
-            self.charge(now, &mut entry.demand);
+            self.charge_since(now, due, &mut entry.demand);
         }
         self.queue = Some(queue);
         self.decide(ticket, Ok(now), events);

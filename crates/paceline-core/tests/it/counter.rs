@@ -14,7 +14,7 @@ fn quota(rng: &mut Rng) -> Quota {
     Quota::new(amount, nanos(period - pad)).guard(nanos(pad)).algorithm(Algorithm::SlidingCounter)
 }
 
-/// A window that ends a share f into a period holds at most `amount + f × previous`.
+/// A window that ends a share f into a period holds at most `amount + ⌈f × previous⌉`.
 #[test]
 fn it_decides_by_its_formula_and_keeps_its_error_bound() {
     for seed in 0..rounds(120) {
@@ -31,9 +31,9 @@ fn it_decides_by_its_formula_and_keeps_its_error_bound() {
             let previous = before.skip_while(|it| it.at / period == cell).take_while(|it| it.at / period + 1 == cell);
             let (sum, previous) = (window.map(|it| it.net).sum::<u64>(), previous.map(|it| it.net).sum::<u64>());
             let share = u128::from(last.at % period) * u128::from(previous);
-            let bound = u128::from(quota.amount()) * u128::from(period) + share;
-            assert!(u128::from(sum) * u128::from(period) <= bound, "seed {seed}: {sum} in the window to {}", last.at);
-            assert!(sum < 2 * quota.amount(), "seed {seed}: {sum} in the window to {}", last.at);
+            let bound = u128::from(quota.amount()) + share.div_ceil(u128::from(period));
+            assert!(u128::from(sum) <= bound, "seed {seed}: {sum} in the window to {}", last.at);
+            assert!(sum <= 2 * quota.amount(), "seed {seed}: {sum} in the window to {}", last.at);
         }
     }
 }

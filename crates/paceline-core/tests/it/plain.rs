@@ -360,7 +360,7 @@ impl Plain for Arrival {
     }
 }
 
-/// Sliding counter by its defining formula: `previous × overlap + current`, over a list of (instant, who, units).
+/// Sliding counter by its defining formula: `⌊previous × overlap⌋ + current`, over a list of (instant, who, units).
 #[derive(Clone, Debug)]
 pub(crate) struct Counter {
     amount: u64,
@@ -383,11 +383,11 @@ impl Counter {
         inside.map(|(.., units)| u128::from(*units)).sum()
     }
 
-    /// The estimate at `t`, times the period.
+    /// The estimate at `t`, in whole units.
     fn estimate(&self, t: u64) -> u128 {
         let cell = self.cell(t);
         let overlap = u128::from(self.period - (t - self.origin) % self.period);
-        self.sum(cell.checked_sub(1)) * overlap + self.sum(Some(cell)) * u128::from(self.period)
+        self.sum(cell.checked_sub(1)) * overlap / u128::from(self.period) + self.sum(Some(cell))
     }
 }
 
@@ -395,8 +395,7 @@ impl Plain for Counter {
     fn earliest(&mut self, now: u64, units: u64) -> Option<u64> {
         let far = now.saturating_sub(3 * self.period);
         self.list.retain(|(at, ..)| *at >= far);
-        let period = u128::from(self.period);
-        let fits = |t: u64| self.estimate(t) + u128::from(units) * period <= u128::from(self.amount) * period;
+        let fits = |t: u64| self.estimate(t) + u128::from(units) <= u128::from(self.amount);
         Some(if fits(now) { now } else { bisect(now, 3 * self.period, fits) })
     }
 
@@ -429,7 +428,7 @@ impl Plain for Counter {
         self.amount = quota.amount();
         if guarded(quota) != self.period {
             // What stands charged stays: the estimate, in whole units, opens a new grid.
-            let units = self.estimate(now).div_ceil(u128::from(self.period)) as u64;
+            let units = self.estimate(now) as u64;
             (self.period, self.origin) = (guarded(quota), now);
             self.list.retain(|(at, ..)| *at == now);
             let fresh: u64 = self.list.iter().map(|(.., units)| units).sum();
