@@ -18,7 +18,7 @@ use crate::key::Amounts;
 use crate::local::{After, Guarded, Local, arrive};
 use crate::permit::Permit;
 use crate::set::{LimitSet, Store, not_now};
-use crate::wait::{Wake, ensure_driver, on_a_thread};
+use crate::wait::{Waiting, Wake, ensure_driver, on_a_thread};
 
 /// Several limit sets of this process, acquired together: [`LimitSet::all`].
 ///
@@ -75,7 +75,7 @@ impl Joint {
         match self.ask(&mut demands, None)? {
             Asked::Granted(grants) => Ok(self.permit(grants)),
             Asked::Blocked(error) => Err(error),
-            Asked::Waiting(_) => unreachable!("nobody was to be woken"),
+            Asked::Waiting(..) => unreachable!("nobody was to be woken"),
         }
     }
 
@@ -138,11 +138,13 @@ impl Joint {
                     Decision::Granted => {}
                     Decision::Never(refusal) => return Err(set.refused(refusal)),
                     Decision::Wait(wait) => {
-                        blocked.get_or_insert((set.id, not_now(&set.name, wait)));
+                        blocked.get_or_insert_with(|| {
+                            (set.id, not_now(&set.name, wait), set.waiting(guard, *now, demand, wait))
+                        });
                     }
                 }
             }
-            let Some((holder, error)) = blocked else {
+            let Some((holder, error, waiting)) = blocked else {
                 let grants = members.iter_mut().zip(demands).map(|(member, demand)| {
                     member.guard.set.charge(member.now, demand);
                     let arrival = Arrival { at: member.now, ..arrival };
@@ -168,9 +170,13 @@ impl Joint {
                 places.push(Place { local: Arc::clone(set), ticket, arrival });
             }
             wait.places.set(places).expect("a wait is placed once");
-            Ok(Asked::Waiting(wait))
+            Ok(Asked::Waiting(wait, waiting))
         });
         after.act();
+        if let Ok(Asked::Waiting(_, waiting)) = &asked {
+            let holder = locals.iter().find(|local| local.name == waiting.set);
+            holder.iter().for_each(|local| local.plan.hooks.call(waiting));
+        }
         asked
     }
 
@@ -193,7 +199,8 @@ struct Granted {
 enum Asked {
     Granted(Vec<Granted>),
     Blocked(Error),
-    Waiting(Arc<JointWait>),
+    /// In every queue; told is the first set that was not ready.
+    Waiting(Arc<JointWait>, Waiting),
 }
 
 impl JointPermit {
@@ -346,7 +353,7 @@ impl Future for JointAcquire {
             State::Asking(demands) => match this.joint.ask(&mut demands?, Some(context.waker()))? {
                 Asked::Granted(grants) => Poll::Ready(Ok(this.joint.permit(grants))),
                 Asked::Blocked(error) => Poll::Ready(Err(error)),
-                Asked::Waiting(wait) => {
+                Asked::Waiting(wait, _) => {
                     this.state = State::Waiting(Arc::clone(&wait));
                     this.look(context, &wait)
                 }

@@ -158,6 +158,13 @@ impl Registry {
         self.get(name)?.reset()
     }
 
+    /// Lets every set of this process forget all that its rates were charged.
+    pub fn reset_all(&self) {
+        let sets: Vec<_> = self.0.read().values().cloned().collect();
+        // What lives elsewhere is not this process's to reset.
+        sets.iter().for_each(|set| drop(set.reset()));
+    }
+
     /// Forgets all names.
     pub fn clear(&self) {
         self.0.write().clear();

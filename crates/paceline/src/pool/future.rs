@@ -4,8 +4,9 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
-use paceline_core::{Arrival, Claim, Demand, Order, Outcome, Party, Priority, Ticket, Time, Waiter};
+use paceline_core::{Arrival, Claim, Decision, Demand, Order, Outcome, Party, Priority, Ticket, Time, Waiter};
 
 use super::{LimitPool, local};
 use crate::error::Error;
@@ -51,8 +52,14 @@ impl<'a> PoolAcquire<'a> {
         for (member, demand) in demands.into_iter().enumerate() {
             let number = u32::try_from(member).expect("fewer than 2^32 members");
             let party = Party::AnyOf { claim: Arc::clone(&claim), member: number };
-            let place = local(&self.pool.members()[member]).step(|guard, now, events| {
+            let local = local(&self.pool.members()[member]);
+            let (place, waiting) = local.step(|guard, now, events| {
                 arrival.at = now;
+                let wait = match guard.set.at_best(now, &demand, false) {
+                    Decision::Wait(wait) => wait,
+                    Decision::Granted | Decision::Never(_) => Duration::MAX,
+                };
+                let waiting = local.waiting(guard, now, &demand, wait);
                 let waiter = Waiter {
                     demand,
                     order: Order::new(arrival, Priority::Normal),
@@ -62,8 +69,9 @@ impl<'a> PoolAcquire<'a> {
                 };
                 guard.keeper();
                 let ticket = guard.set.enqueue(now, waiter, events);
-                Place { member, ticket, since: now, arrival, refused: None }
+                (Place { member, ticket, since: now, arrival, refused: None }, waiting)
             });
+            local.plan.hooks.call(&waiting);
             places.push(place);
         }
         places

@@ -176,18 +176,23 @@ impl Local {
                 return Err(Error::DeadlineExceeded { set: Arc::clone(&self.name), deadline });
             }
         }
-        let limit = guard.set.binding(now, &demand);
-        let waiting = Waiting {
-            set: Arc::clone(&self.name),
-            limit: limit.map(|limit| Arc::clone(&self.plan.keys()[usize::from(limit)])),
-            expected: (wait < Duration::MAX).then_some(wait),
-            ahead: guard.set.waiting(),
-        };
+        let waiting = self.waiting(guard, now, &demand, wait);
         guard.keeper();
         let deadline = terms.deadline.map(|deadline| now + deadline);
         let waiter = Waiter { demand, order, deadline, party: None, waker: Some(waker()) };
         let ticket = guard.set.enqueue(now, waiter, events);
         Ok(WaitOutcome::Wait(Wait { ticket, since: now, arrival }, waiting))
+    }
+
+    /// What there is to tell of a demand that begins to wait.
+    pub(crate) fn waiting(&self, guard: &mut Guarded, now: Time, demand: &Demand, wait: Duration) -> Waiting {
+        let limit = guard.set.binding(now, demand);
+        Waiting {
+            set: Arc::clone(&self.name),
+            limit: limit.map(|limit| Arc::clone(&self.plan.keys()[usize::from(limit)])),
+            expected: (wait < Duration::MAX).then_some(wait),
+            ahead: guard.set.waiting(),
+        }
     }
 
     /// What a decided wait means to its owner.

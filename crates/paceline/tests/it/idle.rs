@@ -119,7 +119,9 @@ async fn late_timers_cost_an_even_pace_nothing() {
 #[test]
 fn with_an_exact_clock_no_quota_idles() {
     use Algorithm::{FixedWindow, Gcra, LeakyBucket, SlidingCounter, SlidingWindow, TokenBucket};
-    for (algorithm, over) in [(SlidingWindow, 0), (TokenBucket, 7), (Gcra, 7), (LeakyBucket, 3), (SlidingCounter, 7), (FixedWindow, 7)] {
+    for (algorithm, over) in
+        [(SlidingWindow, 0), (TokenBucket, 7), (Gcra, 7), (LeakyBucket, 3), (SlidingCounter, 7), (FixedWindow, 7)]
+    {
         for (amount, period) in [(7, secs(1)), (7, Duration::from_nanos(999_999_937)), (7, millis(1_301))] {
             let quota = Quota::new(amount, period).algorithm(algorithm);
             let clock = ManualClock::default();
