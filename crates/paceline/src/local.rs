@@ -33,6 +33,8 @@ pub(crate) struct Guarded {
     pub(crate) set: Set<Wake>,
     /// Made by the first that has to wait.
     pub(crate) keeper: Option<Box<Keeper>>,
+    /// Permits that came back to the lock.
+    finished: u64,
     pub(crate) waits: u64,
     pub(crate) waited: Duration,
 }
@@ -49,7 +51,7 @@ impl Local {
         static SETS: AtomicU64 = AtomicU64::new(1);
         let id = SETS.fetch_add(1, Ordering::Relaxed);
         let set = Set::new(id, plan.limits(plan.clock.now()));
-        let guarded = Mutex::new(Guarded { set, keeper: None, waits: 0, waited: Duration::ZERO });
+        let guarded = Mutex::new(Guarded { set, keeper: None, finished: 0, waits: 0, waited: Duration::ZERO });
         let local =
             Arc::new(Self { guarded, plan, name, id, finished: AtomicU64::new(0), returns: AtomicBool::new(false) });
         local.note_returns(&local.lock().set);
@@ -89,12 +91,12 @@ impl Local {
         }
     }
 
-    /// Charges `demand` now if nobody waits and there is room.
+    /// Charges `demand` now if nobody waits and there is room. The clock is read first, so that contenders do not wait
+    /// for it; an instant that is overtaken meanwhile counts as the latest one seen.
     #[inline]
     pub(crate) fn try_alone(&self, demand: &mut Demand) -> Option<Time> {
-        let mut guard = self.guarded.lock();
         let now = self.plan.clock.now();
-        guard.set.try_alone(now, demand).then_some(now)
+        self.guarded.lock().set.try_alone(now, demand).then_some(now)
     }
 
     pub(crate) fn try_acquire(&self, demand: &mut Demand, terms: &Terms) -> (Decision, Time, Arrival) {
@@ -108,8 +110,14 @@ impl Local {
     /// A permit came back.
     #[inline]
     pub(crate) fn release(&self, grant: &Grant) {
-        self.finished.fetch_add(1, Ordering::Relaxed);
-        if self.returns.load(Ordering::Relaxed) && !self.guarded.lock().set.release_alone(grant) {
+        if !self.returns.load(Ordering::Relaxed) {
+            self.finished.fetch_add(1, Ordering::Relaxed);
+            return;
+        }
+        let mut guard = self.guarded.lock();
+        guard.finished += 1;
+        if !guard.set.release_alone(grant) {
+            drop(guard);
             self.release_to_others(grant);
         }
     }
@@ -125,8 +133,8 @@ impl Local {
     }
 
     /// Permits that are out.
-    pub(crate) fn active(&self, granted: u64) -> u64 {
-        granted.saturating_sub(self.finished.load(Ordering::Relaxed))
+    pub(crate) fn active(&self, guard: &Guarded) -> u64 {
+        guard.set.granted().saturating_sub(guard.finished + self.finished.load(Ordering::Relaxed))
     }
 
     /// Looks whether time alone has decided something.

@@ -103,6 +103,9 @@ impl Plan {
     /// the line of those who do.
     #[inline]
     pub(crate) fn complete(&self, demand: &mut Demand) {
+        if demand.parts().is_empty() {
+            return self.defaults.parts().iter().for_each(|part| demand.add(part.limit, part.units));
+        }
         for part in self.defaults.parts() {
             demand.add_missing(part.limit, part.units);
         }

@@ -14,34 +14,34 @@ pub(crate) fn rows() -> Vec<Row> {
     vec![
         alone(bucket, "token buckets").bar(Bar::AtMost(0.8)).goal(Bar::AtMost(0.5)),
         alone(window, "sliding windows"),
-        by_the_system_clock(bucket, "token buckets"),
+        by_quanta(bucket, "token buckets"),
         contended(bucket, "token buckets").bar(Bar::AtLeast(0.8)).goal(Bar::AtLeast(1.0)),
         contended(window, "sliding windows"),
     ]
 }
 
 fn alone(quota: Quota, name: &str) -> Row {
-    let (set, amounts) = ours::three_and_one(quota, Clock::quanta());
-    let composite = Composite::new(peers::governor);
-    let both = compare(CALLS, || take(&set, &amounts), || composite.take());
-    let allocations = heap::allocations(|| take(&set, &amounts));
-    let note = format!("{}; both quanta; {allocations} allocations", both.times());
-    Row::new(format!("three {name} and one resource"), both.ratio).peer(PEER).note(note)
-}
-
-fn by_the_system_clock(quota: Quota, name: &str) -> Row {
     let (set, amounts) = ours::three_and_one(quota, Clock::tokio());
     let composite = Composite::new(peers::system_governor);
     let both = compare(CALLS, || take(&set, &amounts), || composite.take());
-    let note = format!("{}; both the system's clock", both.times());
-    Row::new(format!("three {name} and one resource, system clock"), both.ratio).peer(PEER).note(note)
+    let allocations = heap::allocations(|| take(&set, &amounts));
+    let note = format!("{}; both the system's clock; {allocations} allocations", both.times());
+    Row::new(format!("three {name} and one resource"), both.ratio).peer(PEER).note(note)
+}
+
+fn by_quanta(quota: Quota, name: &str) -> Row {
+    let (set, amounts) = ours::three_and_one(quota, Clock::quanta());
+    let composite = Composite::new(peers::governor);
+    let both = compare(CALLS, || take(&set, &amounts), || composite.take());
+    let note = format!("{}; both quanta", both.times());
+    Row::new(format!("three {name} and one resource, quanta"), both.ratio).peer(PEER).note(note)
 }
 
 fn contended(quota: Quota, name: &str) -> Row {
-    let (set, amounts) = ours::three_and_one(quota, Clock::quanta());
-    let composite = Composite::new(peers::governor);
+    let (set, amounts) = ours::three_and_one(quota, Clock::tokio());
+    let composite = Composite::new(peers::system_governor);
     let both = contend(CONTENDED, || take(&set, &amounts), || composite.take());
-    let note = format!("throughput; {} a thread's call; both quanta", both.times());
+    let note = format!("throughput; {} a thread's call; both the system's clock", both.times());
     Row::new(format!("three {name} and one resource, two threads"), both.throughput()).peer(PEER).note(note)
 }
 

@@ -11,10 +11,16 @@ pub(crate) fn rows() -> Vec<Row> {
     let (ratelimit, leaky) = (peers::ratelimit(), peers::leaky_bucket());
     let (quanta, system) = (ours::one_bucket(Clock::quanta()), ours::one_bucket(Clock::tokio()));
     vec![
-        beside("try_acquire", &quanta, "governor check", || granted(&governor.check()), "both quanta")
-            .bar(Bar::AtMost(1.5))
-            .goal(Bar::AtMost(1.0)),
-        beside("system clock", &system, "governor check", || granted(&system_governor.check()), "both the system's"),
+        beside(
+            "try_acquire",
+            &system,
+            "governor check",
+            || granted(&system_governor.check()),
+            "both the system's clock",
+        )
+        .bar(Bar::AtMost(1.5))
+        .goal(Bar::AtMost(1.0)),
+        beside("quanta", &quanta, "governor check", || granted(&governor.check()), "both quanta"),
         beside("system clock", &system, "ratelimit try_wait", || granted(&ratelimit.try_wait()), "both the system's"),
         beside(
             "system clock",

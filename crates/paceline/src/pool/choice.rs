@@ -60,8 +60,7 @@ impl Choice {
 
 fn active(set: &LimitSet) -> u64 {
     let local = local(set);
-    let granted = local.lock().set.granted();
-    local.active(granted)
+    local.active(&local.lock())
 }
 
 /// The free share of the fullest limit demanded, in millionths.

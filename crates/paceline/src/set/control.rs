@@ -208,7 +208,7 @@ impl Local {
             limits: limits.map(|(key, view)| LimitSnapshot { key: Arc::clone(key), view }).collect(),
             waiting: view.waiting,
             granted: view.granted,
-            active: self.active(view.granted),
+            active: self.active(&guard),
             waits: guard.waits,
             waited: guard.waited,
             paused: view.paused,

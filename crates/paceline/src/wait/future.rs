@@ -170,7 +170,7 @@ impl Local {
             Decision::Wait(wait) => wait,
         };
         if let Some(deadline) = terms.deadline {
-            let outstanding = self.active(guard.set.granted()) > 0;
+            let outstanding = self.active(guard) > 0;
             let at_best = guard.set.at_best(now, &demand, outstanding);
             if matches!(at_best, Decision::Wait(wait) if wait > deadline) {
                 return Err(Error::DeadlineExceeded { set: Arc::clone(&self.name), deadline });
