@@ -1,2 +1,68 @@
-//! paceline-cli
-fn main() {}
+//! `paceline`: a file of requests through a quota, nothing over, nothing lost.
+//!
+//! Parse ([`args`], [`config`]), resolve ([`resolve`], to a [`job::Job`] of plain facts), act ([`run`], or one of the
+//! smaller commands). A request's way is [`input`] → [`drive`] → [`send`] → [`output`].
+
+mod args;
+mod config;
+mod drive;
+mod dry_run;
+mod endpoint;
+mod estimate;
+mod exit;
+mod extras;
+mod input;
+mod job;
+mod limits;
+mod log;
+mod mock;
+mod output;
+mod presets;
+mod progress;
+mod rehearsal;
+mod resolve;
+mod retry;
+mod run;
+mod screen;
+mod send;
+mod stop;
+mod summary;
+mod tally;
+mod time;
+mod usage;
+mod waits;
+
+use std::process::ExitCode;
+
+use args::{Cli, Command};
+use exit::{Exit, Halt};
+use screen::Screen;
+
+fn main() -> ExitCode {
+    let cli = args::parse();
+    match act(cli) {
+        Ok(exit) => exit.into(),
+        Err(halt) => {
+            screen::error(&halt.error);
+            halt.exit.into()
+        }
+    }
+}
+
+fn act(cli: Cli) -> Result<Exit, Halt> {
+    let Cli { global, command } = cli;
+    screen::set_color(global.color);
+    log::start(&global)?;
+    match command {
+        Command::Run(args) => {
+            let job = resolve::resolve(&args, &global)?;
+            let screen = Screen::new(job.progress, global.quiet);
+            if args.dry_run { dry_run::run(&job, &screen) } else { run::run(job, screen) }
+        }
+        Command::Mock(mock) => mock::run(&mock, global.quiet),
+        Command::Presets { name } => presets::run(name.as_deref()),
+        Command::Config { .. } => extras::config(),
+        Command::Completions { shell } => extras::completions(shell),
+        Command::Man => extras::man(),
+    }
+}

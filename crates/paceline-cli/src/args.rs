@@ -1,0 +1,84 @@
+//! The command line as it is written. What it means is decided in [`resolve`](crate::resolve).
+
+mod mock;
+mod run;
+pub(crate) mod values;
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use clap::{ArgAction, Args, CommandFactory, FromArgMatches, Parser, Subcommand};
+use clap_complete::Shell;
+
+pub(crate) use mock::MockArgs;
+pub(crate) use run::{LimitArgs, RunArgs};
+pub(crate) use values::{Color, Progress, ResultOrder};
+
+/// Drives work through limits: every request at the earliest instant that all of them permit.
+#[derive(Debug, Parser)]
+#[command(name = "paceline", version, arg_required_else_help = true, infer_long_args = false, max_term_width = 100)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// Flags of every command.
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Global options")]
+pub(crate) struct Global {
+    /// Say nothing but errors
+    #[arg(short, long, global = true)]
+    pub(crate) quiet: bool,
+    /// Say more on stderr: -v retries and pauses, -vv every attempt, -vvv everything
+    #[arg(short, long, global = true, action = ArgAction::Count, conflicts_with = "quiet")]
+    pub(crate) verbose: u8,
+    /// Write the log to a file, one JSON object a line
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) log_json: Option<PathBuf>,
+    /// Colour what goes to a terminal
+    #[arg(
+        long,
+        global = true,
+        value_enum,
+        default_value_t,
+        hide_possible_values = true,
+        value_name = "auto|always|never"
+    )]
+    pub(crate) color: Color,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Send every request of a file within the limits, and write every result
+    Run(Box<RunArgs>),
+    /// Simulate a provider that holds its limits strictly and remembers what it saw
+    Mock(Box<MockArgs>),
+    /// List the known limits of providers, each with its source and date
+    Presets {
+        /// Show this one in full
+        name: Option<String>,
+    },
+    /// Show what a configuration file can say
+    Config {
+        /// Print a commented example that equals the defaults
+        #[arg(long, required = true)]
+        example: bool,
+    },
+    /// Print a completion script
+    Completions {
+        /// The shell to complete in
+        shell: Shell,
+    },
+    /// Print the manual page
+    Man,
+}
+
+/// Reads the command line; prints help or the error and ends where it does not lead to a command.
+pub(crate) fn parse() -> Cli {
+    let args: Vec<OsString> = std::env::args_os().collect();
+    let matches = Cli::command().color(Color::wanted(&args).into()).get_matches_from(args);
+    Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
+}

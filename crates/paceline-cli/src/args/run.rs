@@ -1,0 +1,103 @@
+//! `paceline run`.
+
+use std::num::NonZeroU64;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Args;
+
+use super::values::{Progress, ResultOrder, amount, period};
+use crate::limits::LimitFlag;
+
+/// What `paceline run` can be told.
+#[derive(Args, Debug)]
+#[command(after_long_help = AFTER)]
+pub(crate) struct RunArgs {
+    /// The requests, one JSON object a line: {"custom_id", "method", "url", "body"}; - is stdin
+    pub(crate) input: PathBuf,
+    /// Where results go; - is stdout [default: INPUT with .results.jsonl beside it]
+    #[arg(short, long, value_name = "OUT")]
+    pub(crate) output: Option<PathBuf>,
+    /// Read settings from a TOML file; flags win (see `paceline config --example`)
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// Check everything and estimate the time, but send nothing
+    #[arg(long, conflicts_with = "rehearse")]
+    pub(crate) dry_run: bool,
+    /// Send to a simulated provider that holds the same limits strictly, started for this run
+    ///
+    /// Without -o the results go to INPUT with .rehearsal.jsonl beside it, overwritten each time. Without limits the
+    /// rehearsal takes 600 requests a minute and 8 at once.
+    #[arg(long, conflicts_with_all = ["base_url", "api_key_env"])]
+    pub(crate) rehearse: bool,
+
+    #[command(flatten)]
+    pub(crate) service: ServiceArgs,
+    #[command(flatten)]
+    pub(crate) limits: LimitArgs,
+
+    /// The order of the results [default: completion]
+    #[arg(long, value_name = "input|completion", hide_possible_values = true, help_heading = "Output")]
+    pub(crate) order: Option<ResultOrder>,
+    /// How to show progress on stderr [default: auto]
+    #[arg(long, value_name = "auto|bar|plain|json|none", hide_possible_values = true, help_heading = "Output")]
+    pub(crate) progress: Option<Progress>,
+}
+
+const AFTER: &str = "\
+Running the same command again sends only what has no result yet.
+
+Exit codes: 0 all succeeded; 1 some failed for good; 2 usage, input or configuration; 3 stopped,
+run again to go on; 4 the service refused the key; 130 or 143 interrupted, after a flush.";
+
+/// Whom to send to.
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Service")]
+pub(crate) struct ServiceArgs {
+    // Not a doc comment, in which the default would have to be a link.
+    #[arg(long, value_name = "URL", help = "Where the service is [default: https://api.openai.com]")]
+    pub(crate) base_url: Option<String>,
+    /// The environment variable that holds the key, sent as a bearer token [default: OPENAI_API_KEY]
+    ///
+    /// A service on this machine needs none unless this flag names one.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) api_key_env: Option<String>,
+    /// Give up on an attempt after this long [default: 10m]
+    #[arg(long, value_name = "DUR", value_parser = period, allow_hyphen_values = true)]
+    pub(crate) timeout: Option<Duration>,
+    /// Send each custom_id as the header x-custom-id
+    #[arg(long)]
+    pub(crate) send_custom_id: bool,
+}
+
+/// What the service allows.
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Limits")]
+pub(crate) struct LimitArgs {
+    /// Take the known limits of a provider (see `paceline presets`); flags beside it win
+    #[arg(long, value_name = "NAME")]
+    pub(crate) preset: Option<String>,
+    /// Requests a minute: short for --limit requests=N/1m
+    #[arg(long, value_name = "N", value_parser = amount, allow_negative_numbers = true)]
+    pub(crate) rpm: Option<NonZeroU64>,
+    /// Tokens a minute, input and output together
+    #[arg(long, value_name = "N", value_parser = amount, allow_negative_numbers = true)]
+    pub(crate) tpm: Option<NonZeroU64>,
+    /// Input tokens a minute
+    #[arg(long, value_name = "N", value_parser = amount, allow_negative_numbers = true)]
+    pub(crate) itpm: Option<NonZeroU64>,
+    /// Output tokens a minute
+    #[arg(long, value_name = "N", value_parser = amount, allow_negative_numbers = true)]
+    pub(crate) otpm: Option<NonZeroU64>,
+    /// Requests a day
+    #[arg(long, value_name = "N", value_parser = amount, allow_negative_numbers = true)]
+    pub(crate) rpd: Option<NonZeroU64>,
+    /// Any limit, as often as needed; KEY is requests, tokens, input_tokens or output_tokens
+    ///
+    /// For example requests=100/10s. With ,burst=N it is a bucket of N that refills evenly instead of a sliding window.
+    #[arg(long = "limit", value_name = "KEY=AMOUNT/WINDOW[,burst=N]", allow_hyphen_values = true)]
+    pub(crate) limit: Vec<LimitFlag>,
+    /// Requests in flight at once [default: the preset's, or else 256]
+    #[arg(long, value_name = "N", value_parser = amount, allow_negative_numbers = true)]
+    pub(crate) concurrency: Option<NonZeroU64>,
+}

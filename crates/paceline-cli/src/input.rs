@@ -1,0 +1,121 @@
+//! The requests, read as a stream by a thread of their own: the file is never held.
+
+mod count;
+mod ids;
+mod lines;
+mod request;
+
+use std::fs::File;
+use std::io::{self, BufReader, Read};
+
+use anyhow::{Context as _, Result, bail};
+use tokio::sync::mpsc;
+
+use crate::job;
+pub(crate) use count::count;
+pub(crate) use ids::Ids;
+use lines::{Line, Lines};
+pub(crate) use request::{BadLine, Code, Request};
+
+/// What a line of the input comes to.
+#[derive(Debug)]
+pub(crate) enum Item {
+    Request(Request),
+    /// It cannot be sent; its result says why.
+    Bad(BadLine),
+    /// It has a result already.
+    Known {
+        failed: bool,
+    },
+    /// The input could not be read further.
+    Broken(io::Error),
+}
+
+/// The input, opened and found to hold something.
+pub(crate) struct Source {
+    lines: Lines<BufReader<Box<dyn Read + Send>>>,
+    first: Line,
+    name: String,
+}
+
+impl Source {
+    /// Opens it and reads up to its first line, so that what is no input is an error before anything is sent.
+    pub(crate) fn open(input: &job::Input) -> Result<Self> {
+        let name = input.name();
+        let reader: Box<dyn Read + Send> = match input {
+            job::Input::Stdin => Box::new(io::stdin()),
+            job::Input::File(path) => {
+                let file = File::open(path).with_context(|| format!("cannot read the requests in {name}"))?;
+                let metadata = file.metadata().with_context(|| format!("cannot read the requests in {name}"))?;
+                if metadata.is_dir() {
+                    bail!("{name} is a directory; give a file of requests, one JSON object a line");
+                }
+                Box::new(file)
+            }
+        };
+        let mut lines = Lines::new(BufReader::with_capacity(1 << 16, reader));
+        match lines.next_line().with_context(|| format!("cannot read the requests in {name}"))? {
+            Some(first) => Ok(Self { lines, first, name }),
+            None => bail!("{name} has no requests; give a file with one JSON object a line"),
+        }
+    }
+
+    /// Every item in order. `ids` knows those that have a result.
+    pub(crate) fn items(self, mut ids: Ids) -> impl Iterator<Item = Item> + Send {
+        let Self { mut lines, first, name } = self;
+        let mut first = Some(first);
+        let mut broken = false;
+        std::iter::from_fn(move || {
+            if broken {
+                return None;
+            }
+            let line = match first.take() {
+                Some(line) => Ok(Some(line)),
+                None => lines.next_line(),
+            };
+            match line {
+                Ok(line) => line.map(|line| item(line, &name, &mut ids)),
+                Err(error) => {
+                    broken = true;
+                    Some(Item::Broken(error))
+                }
+            }
+        })
+    }
+
+    /// The same, from a thread. It ends when the receiver is dropped; blocked on a silent stdin, it ends with the process.
+    pub(crate) fn spawn(self, ids: Ids) -> mpsc::Receiver<Item> {
+        /// Enough that the reader is never waited for, little enough to stay small with long lines.
+        const AHEAD: usize = 64;
+        let (send, receive) = mpsc::channel(AHEAD);
+        std::thread::spawn(move || {
+            for item in self.items(ids) {
+                if send.blocking_send(item).is_err() {
+                    break;
+                }
+            }
+        });
+        receive
+    }
+}
+
+fn item(line: Line, name: &str, ids: &mut Ids) -> Item {
+    match request::read(line, name) {
+        Ok(request) => match ids.meet(&request.custom_id) {
+            ids::Met::New => Item::Request(request),
+            ids::Met::Known { failed } => Item::Known { failed },
+            ids::Met::Again => bad(request.duplicate(name), ids),
+        },
+        Err(bad_line) => match bad_line.custom_id.as_deref().map(|id| ids.meet(id)) {
+            None => bad(bad_line, ids),
+            Some(ids::Met::New) => Item::Bad(bad_line),
+            Some(ids::Met::Known { failed }) => Item::Known { failed },
+            Some(ids::Met::Again) => bad(bad_line.anonymous(), ids),
+        },
+    }
+}
+
+/// A line whose result has no custom_id is known by its number.
+fn bad(line: BadLine, ids: &mut Ids) -> Item {
+    if ids.knows_line(line.line) { Item::Known { failed: true } } else { Item::Bad(line) }
+}

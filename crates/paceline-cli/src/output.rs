@@ -1,0 +1,12 @@
+//! The results: one line each, written by a thread of its own in the order that was asked for.
+
+mod compact;
+mod line;
+mod order;
+mod resume;
+mod sink;
+mod writer;
+
+pub(crate) use line::{Body, Origin, Reply, ResultId, ResultLine};
+pub(crate) use sink::{Resumed, Sink};
+pub(crate) use writer::{Outcome, Written, spawn};

@@ -1,0 +1,141 @@
+//! A run as it stands, from counters and the limit set.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::drive::Shared;
+use crate::screen::grouped;
+use crate::time;
+use crate::waits::binding;
+
+/// What there is to show.
+#[derive(Debug)]
+pub(super) struct View {
+    pub(super) elapsed: Duration,
+    pub(super) done: u64,
+    /// Not known of stdin, nor before the lines are counted.
+    pub(super) total: Option<u64>,
+    /// Results a second over the last ten.
+    pub(super) rate: f64,
+    /// The limit that was waited for most since the last look.
+    pub(super) binding: Option<Arc<str>>,
+    pub(super) fills: Vec<Fill>,
+    pub(super) eta: Option<Duration>,
+}
+
+/// How full a limit is.
+#[derive(Debug)]
+pub(super) struct Fill {
+    pub(super) name: Arc<str>,
+    pub(super) used: u64,
+    pub(super) available: u64,
+    pub(super) share: f64,
+}
+
+/// The limits as they are filled now.
+fn fills(shared: &Shared) -> Vec<Fill> {
+    let snapshot = shared.set.snapshot();
+    let fill = |limit: paceline::LimitSnapshot| Fill {
+        name: limit.key,
+        used: limit.view.used,
+        available: limit.view.available,
+        share: limit.view.fill(),
+    };
+    snapshot.limits.into_iter().map(fill).collect()
+}
+
+/// Remembers enough to see what changes.
+#[derive(Debug, Default)]
+pub(super) struct Sampler {
+    done: VecDeque<(Duration, u64)>,
+    waits: BTreeMap<Arc<str>, Duration>,
+}
+
+const RATE_OVER: Duration = Duration::from_secs(10);
+
+impl Sampler {
+    pub(super) fn sample(&mut self, shared: &Shared) -> View {
+        let tally = &shared.tally;
+        let (elapsed, fresh) = (tally.elapsed(), tally.succeeded.get() + tally.failed.get());
+        let since = self.done.back().map_or(Duration::ZERO, |(at, _)| *at);
+        while self.done.len() > 1 && self.done[0].0 + RATE_OVER < elapsed {
+            self.done.pop_front();
+        }
+        let (from, before) = self.done.front().copied().unwrap_or_default();
+        self.done.push_back((elapsed, fresh));
+        let waits = shared.waits.totals();
+        let binding = binding(&self.waits, &waits, elapsed.saturating_sub(since));
+        self.waits = waits;
+        let fills = fills(shared);
+        View {
+            elapsed,
+            done: tally.done(),
+            total: tally.total.get().copied(),
+            rate: (fresh - before) as f64 / elapsed.saturating_sub(from).as_secs_f64().max(0.001),
+            binding,
+            eta: eta(shared, &fills),
+            fills,
+        }
+    }
+}
+
+/// By the limit that takes longest for what is left, at what a request has cost so far.
+fn eta(shared: &Shared, fills: &[Fill]) -> Option<Duration> {
+    let tally = &shared.tally;
+    let left = tally.total.get()?.saturating_sub(tally.met.get());
+    let (attempts, in_flight) = (tally.attempts.get(), tally.in_flight.get());
+    if attempts == 0 || left + in_flight == 0 {
+        return None;
+    }
+    let mean = |sum: f64| sum / attempts as f64;
+    let rates = shared.limits.iter().zip(fills).enumerate().map(|(at, (limit, fill))| {
+        let units = left as f64 * mean(tally.charged(at) as f64) - fill.available as f64;
+        limit.guarded().as_secs_f64() * (units / limit.amount as f64).max(0.0)
+    });
+    let latency = mean(tally.busy().as_secs_f64());
+    let at_once = (left + in_flight) as f64 * latency / shared.concurrency.amount() as f64;
+    let seconds = rates.fold(at_once, f64::max);
+    Duration::try_from_secs_f64(seconds).ok()
+}
+
+/// Each limit's use as a share of what it would have allowed.
+pub(crate) fn utilisation(shared: &Shared) -> Vec<(String, f64)> {
+    let tally = &shared.tally;
+    let admitting = tally.admitting().as_secs_f64();
+    let rates = shared.limits.iter().enumerate().map(|(at, limit)| {
+        let windows = admitting / limit.guarded().as_secs_f64();
+        let allowed = match limit.burst {
+            Some(burst) => burst as f64 + limit.amount as f64 * windows,
+            None => limit.amount as f64 * (windows.floor() + 1.0),
+        };
+        (limit.name.clone(), tally.charged(at) as f64 / allowed)
+    });
+    let at_once = shared.concurrency.amount() as f64 * tally.elapsed().as_secs_f64();
+    let concurrency = ("concurrency".to_owned(), tally.busy().as_secs_f64() / at_once.max(f64::MIN_POSITIVE));
+    rates.chain([concurrency]).collect()
+}
+
+impl View {
+    /// All but what a bar shows by itself.
+    pub(super) fn line(&self, shared: &Shared) -> String {
+        let tally = &shared.tally;
+        let mut parts = vec![format!("{:.1}/s", self.rate)];
+        parts.push(match &self.binding {
+            Some(limit) => format!("{limit} binds"),
+            None => "no limit binds".into(),
+        });
+        parts.extend(self.fills.iter().map(|fill| format!("{} {:.0} %", fill.name, fill.share * 100.0)));
+        let counts = [(&tally.refusals, "429s"), (&tally.retries, "retries"), (&tally.failed, "failed")];
+        parts.extend(counts.map(|(count, name)| format!("{name} {}", grouped(count.get()))));
+        parts.extend(self.eta.map(|eta| format!("ETA {}", time::rounded(eta))));
+        parts.join(" | ")
+    }
+
+    pub(super) fn of_total(&self) -> String {
+        match self.total {
+            Some(total) => format!("{}/{}", grouped(self.done), grouped(total)),
+            None => grouped(self.done),
+        }
+    }
+}

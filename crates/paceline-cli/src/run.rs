@@ -1,0 +1,172 @@
+//! `paceline run`: everything started, waited for, and said.
+
+use std::sync::Arc;
+
+use anyhow::{Context as _, Result, anyhow};
+use paceline_mock::Mock;
+
+use crate::drive::{Shared, drive};
+use crate::endpoint::{ApiKey, BaseUrl};
+use crate::exit::{Exit, Halt};
+use crate::input::{self, Ids, Source};
+use crate::job::{Input, Job, Output, Service};
+use crate::output::{self, Resumed, Sink};
+use crate::screen::{Screen, count};
+use crate::send::{Sender, Settings};
+use crate::stop::{self, Cause};
+use crate::{progress, rehearsal, summary};
+
+pub(crate) fn run(job: Job, screen: Screen) -> Result<Exit, Halt> {
+    let source = Source::open(&job.input)?;
+    let mut ids = Ids::default();
+    let (sink, resumed) = Sink::open(&job.output, &mut ids)?;
+    let runtime = tokio::runtime::Runtime::new().context("cannot start")?;
+    let exit = runtime.block_on(whole(&job, Arc::new(screen), source, ids, sink, resumed));
+    // What is still open is nobody's business any more.
+    runtime.shutdown_background();
+    exit
+}
+
+/// All of it, within a runtime.
+async fn whole(
+    job: &Job,
+    screen: Arc<Screen>,
+    source: Source,
+    ids: Ids,
+    sink: Sink,
+    resumed: Resumed,
+) -> Result<Exit, Halt> {
+    announce(job, &screen, resumed);
+    let (mock, base, key) = service(job).await?;
+    let settings = Settings {
+        timeout: job.timeout,
+        headers: &job.headers,
+        connections: job.concurrency.amount(),
+        send_custom_id: job.send_custom_id,
+    };
+    let sender = Sender::new(base, key, &settings)?;
+    let shared = Shared::new(job, sender, screen).map_err(anyhow::Error::new)?;
+    let shared = Arc::new(shared);
+
+    count_lines(job, &shared);
+    let (results, writer) = output::spawn(sink, job.order, Arc::clone(&shared.tally), Arc::clone(&shared.stop));
+    let tally = Arc::clone(&shared.tally);
+    let in_flight = move || tally.in_flight.get();
+    let signals = tokio::spawn(stop::listen(Arc::clone(&shared.stop), Arc::clone(&shared.screen), in_flight));
+    let shown = progress::start(job.progress, &shared);
+
+    drive(Arc::clone(&shared), source.spawn(ids), results).await;
+
+    let written = tokio::task::spawn_blocking(move || writer.join()).await;
+    if let Some(shown) = shown {
+        shown.end().await;
+    }
+    signals.abort();
+    let seen = mock.as_ref().map(Mock::stats);
+    summary::show(job, &shared, seen.as_ref());
+    if !matches!(written, Ok(Ok(()))) {
+        return Err(Halt::new(
+            Exit::Stopped,
+            anyhow!("writing the results failed; run the same command again to go on"),
+        ));
+    }
+    ended(job, &shared)
+}
+
+async fn service(job: &Job) -> Result<(Option<Mock>, BaseUrl, Option<ApiKey>)> {
+    match &job.service {
+        Service::Real { base, key } => Ok((None, base.clone(), key.clone())),
+        Service::Rehearsal => {
+            let mock = rehearsal::start(job).await?;
+            let base = BaseUrl::parse(&mock.url())?;
+            Ok((Some(mock), base, None))
+        }
+    }
+}
+
+fn announce(job: &Job, screen: &Screen, resumed: Resumed) {
+    if let Output::Scratch(path) = &job.output {
+        let limits: Vec<_> = job.limits.iter().map(ToString::to_string).collect();
+        let limits = if limits.is_empty() { String::new() } else { format!("{}, ", limits.join(", ")) };
+        screen.say(&format!(
+            "rehearsing against a simulated provider that allows {limits}{} at once; {} is written anew",
+            job.concurrency.amount(),
+            path.display()
+        ));
+    }
+    if let (Some(path), true) = (job.output.path(), resumed.torn) {
+        screen.say(&format!("{}: the last line was torn and has been cut off", path.display()));
+    }
+    if let (Some(path), true) = (job.output.path(), resumed.results > 0) {
+        let results = count(resumed.results, "result");
+        screen.say(&format!("resuming: {} has {results}; those requests are not sent again", path.display()));
+    }
+}
+
+/// A file's lines are counted beside the work; stdin has no length.
+fn count_lines(job: &Job, shared: &Arc<Shared>) {
+    let Input::File(path) = &job.input else { return };
+    if !path.is_file() {
+        return;
+    }
+    let (path, tally) = (path.clone(), Arc::clone(&shared.tally));
+    std::thread::spawn(move || {
+        if let Ok(lines) = input::count(&path) {
+            let _ = tally.total.set(lines);
+        }
+    });
+}
+
+/// The exit code, and what there is to say about it.
+fn ended(job: &Job, shared: &Shared) -> Result<Exit, Halt> {
+    let tally = &shared.tally;
+    let again = "run the same command again to go on";
+    let stopped = |exit, message: String| Err(Halt::new(exit, anyhow!(message)));
+    let output = job.output.path().map_or_else(|| "stdout".into(), |path| path.display().to_string());
+    match shared.stop.cause() {
+        None => {}
+        Some(Cause::Interrupt | Cause::Terminate) => {
+            shared.screen.say(&format!("stopped as asked; {again}"));
+            let interrupted = shared.stop.cause() == Some(&Cause::Interrupt);
+            return Ok(if interrupted { Exit::Interrupted } else { Exit::Terminated });
+        }
+        Some(Cause::Refused(status)) => {
+            let key = match shared.sender.key_variable() {
+                Some(variable) => format!("the key from the environment variable {variable}; correct it and {again}"),
+                None => "a request without a key; name the variable that holds it by --api-key-env".into(),
+            };
+            let base = shared.sender.base().as_str();
+            return stopped(Exit::Fatal, format!("{base} answered {status} to {key}"));
+        }
+        Some(Cause::Unreachable(why)) => {
+            let base = shared.sender.base().as_str();
+            return stopped(Exit::Stopped, format!("{base}: {why}; once it answers, {again}"));
+        }
+        Some(Cause::Output(why)) => {
+            let lost = count(tally.lost.get(), "answer");
+            let message = format!(
+                "cannot write the results to {output}: {why}; sending has stopped, and {lost} could not be kept; make room and {again}"
+            );
+            return stopped(Exit::Stopped, message);
+        }
+        Some(Cause::Input(why)) => {
+            return stopped(Exit::Usage, format!("cannot read on in {}: {why}", job.input.name()));
+        }
+    }
+    let without = tally.met.get().saturating_sub(tally.done());
+    if without > 0 {
+        // Nothing leads here but a mistake of ours, such as a task that panicked.
+        return stopped(Exit::Stopped, format!("{} ended without a result; {again}", count(without, "request")));
+    }
+    let failed = tally.failed.get() + tally.known_failed.get();
+    if tally.known.get() == tally.met.get() {
+        let known_failed = tally.known_failed.get();
+        let but = if known_failed > 0 {
+            format!(", {} of them failed", count(known_failed, "result"))
+        } else {
+            String::new()
+        };
+        shared.screen.say(&format!("nothing left to do: every request has a result in {output}{but}"));
+    }
+    Ok(if failed > 0 { Exit::SomeFailed } else { Exit::Ok })
+}

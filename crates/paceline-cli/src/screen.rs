@@ -1,0 +1,117 @@
+//! What goes to people: on stderr, around the bar if there is one, and never in the way of anything.
+
+use std::fmt::Display;
+use std::io::{self, Write as _};
+use std::sync::OnceLock;
+
+use console::style;
+use indicatif::ProgressBar;
+
+use crate::args::{Color, Progress};
+
+/// Where notices go.
+#[derive(Debug)]
+pub(crate) struct Screen {
+    quiet: bool,
+    json: bool,
+    bar: OnceLock<ProgressBar>,
+}
+
+impl Screen {
+    pub(crate) fn new(progress: Progress, quiet: bool) -> Self {
+        Self { quiet, json: progress == Progress::Json, bar: OnceLock::new() }
+    }
+
+    /// Notices go above this bar from now on.
+    pub(crate) fn put_above(&self, bar: ProgressBar) {
+        let _ = self.bar.set(bar);
+    }
+
+    /// Says something worth knowing.
+    pub(crate) fn say(&self, text: &str) {
+        if self.quiet {
+            return;
+        }
+        if self.json {
+            self.show(&serde_json::json!({"event": "notice", "message": text}).to_string());
+        } else {
+            self.show(text);
+        }
+    }
+
+    /// Writes a line, asked for whatever the mood.
+    pub(crate) fn show(&self, text: &str) {
+        match self.bar.get() {
+            Some(bar) => bar.suspend(|| line(text)),
+            None => line(text),
+        }
+    }
+
+    /// Whether notices are objects for programs.
+    pub(crate) fn is_json(&self) -> bool {
+        self.json
+    }
+
+    pub(crate) fn is_quiet(&self) -> bool {
+        self.quiet
+    }
+}
+
+/// A reader that went away is no reason to fail.
+fn line(text: &str) {
+    let _ = writeln!(io::stderr().lock(), "{text}");
+}
+
+/// Says what went wrong, with what caused it.
+pub(crate) fn error(error: &anyhow::Error) {
+    line(&format!("{} {error:#}", style("error:").for_stderr().red().bold()));
+}
+
+/// Writes what was asked for to stdout; a reader that has seen enough is no error.
+pub(crate) fn print(text: impl Display) -> io::Result<()> {
+    let mut stdout = io::stdout().lock();
+    match write!(stdout, "{text}").and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        written => written,
+    }
+}
+
+pub(crate) fn set_color(color: Color) {
+    match color {
+        Color::Auto => {}
+        Color::Always | Color::Never => {
+            console::set_colors_enabled(color == Color::Always);
+            console::set_colors_enabled_stderr(color == Color::Always);
+        }
+    }
+}
+
+/// `1 request`, `1,319 requests`.
+pub(crate) fn count(number: u64, of: &str) -> String {
+    format!("{} {of}{}", grouped(number), if number == 1 { "" } else { "s" })
+}
+
+/// Digits in groups of three.
+pub(crate) fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at) % 3 == 0 {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_read_easily() {
+        let cases = [(0, "0"), (999, "999"), (1_000, "1,000"), (1_234_567, "1,234,567")];
+        assert!(cases.iter().all(|(number, text)| grouped(*number) == *text));
+        assert_eq!((count(1, "request"), count(2, "request")), ("1 request".into(), "2 requests".into()));
+    }
+}

@@ -1,0 +1,154 @@
+//! One attempt over HTTP.
+
+mod told;
+
+use std::error::Error as _;
+use std::time::{Duration, SystemTime};
+
+use anyhow::{Context as _, Result};
+use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use reqwest::{Client, redirect, retry};
+
+use crate::endpoint::{ApiKey, BaseUrl};
+use crate::input::{Code, Request};
+use crate::output::{Body, Reply};
+use crate::retry::{Verdict, judge};
+use crate::usage::Usage;
+use told::Told;
+
+/// What a job's attempts have in common.
+#[derive(Debug)]
+pub(crate) struct Sender {
+    client: Client,
+    base: BaseUrl,
+    key: Option<ApiKey>,
+    send_custom_id: bool,
+}
+
+/// How an attempt ended.
+#[derive(Debug)]
+pub(crate) enum Attempt {
+    Answered { verdict: Verdict, reply: Reply, usage: Usage },
+    Unanswered { code: Code, message: String, unreachable: bool },
+}
+
+/// Settings of a [`Sender`].
+pub(crate) struct Settings<'a> {
+    pub(crate) timeout: Duration,
+    pub(crate) headers: &'a HeaderMap,
+    /// Connections to keep open.
+    pub(crate) connections: u64,
+    pub(crate) send_custom_id: bool,
+}
+
+const X_CUSTOM_ID: HeaderName = HeaderName::from_static("x-custom-id");
+
+/// A service that does not even accept a connection by then is not there.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
+
+impl Sender {
+    pub(crate) fn new(base: BaseUrl, key: Option<ApiKey>, settings: &Settings<'_>) -> Result<Self> {
+        // Fails only if it is there already.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let mut headers = settings.headers.clone();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        if let Some(key) = &key {
+            headers.insert(AUTHORIZATION, key.bearer());
+        }
+        let mut client = Client::builder()
+            .user_agent(concat!("paceline/", env!("CARGO_PKG_VERSION")))
+            .default_headers(headers)
+            .timeout(settings.timeout)
+            .connect_timeout(settings.timeout.min(CONNECT_TIMEOUT))
+            .pool_max_idle_per_host(usize::try_from(settings.connections).unwrap_or(usize::MAX))
+            // Every attempt is charged, so every attempt is ours to make.
+            .retry(retry::never())
+            .redirect(redirect::Policy::none());
+        if base.is_loopback() {
+            client = client.no_proxy();
+        }
+        if !base.is_tls() {
+            // Then a machine without root certificates will do.
+            client = client.tls_certs_only([]);
+        }
+        let client = client.build().context("cannot set up HTTP")?;
+        Ok(Self { client, base, key, send_custom_id: settings.send_custom_id })
+    }
+
+    /// Where it sends to.
+    pub(crate) fn base(&self) -> &BaseUrl {
+        &self.base
+    }
+
+    /// The variable that held the key, if there is one.
+    pub(crate) fn key_variable(&self) -> Option<&str> {
+        self.key.as_ref().map(|key| &*key.variable)
+    }
+
+    /// Sends a request once; `left` is called when its bytes are handed to the connection.
+    ///
+    /// Cancel safety: dropped, the request may or may not have reached the service.
+    pub(crate) async fn attempt(
+        &self,
+        request: &Request,
+        left: impl FnOnce() + Send + Sync + Unpin + 'static,
+    ) -> Attempt {
+        match self.exchange(request, left).await {
+            Ok(attempt) => attempt,
+            Err(error) => unanswered(&error),
+        }
+    }
+
+    async fn exchange(
+        &self,
+        request: &Request,
+        left: impl FnOnce() + Send + Sync + Unpin + 'static,
+    ) -> reqwest::Result<Attempt> {
+        let body = reqwest::Body::wrap(Told::new(request.body.clone(), left));
+        let mut call = self.client.post(self.base.join(&request.url)).body(body);
+        if self.send_custom_id {
+            // An id that no header can carry goes without.
+            if let Ok(id) = HeaderValue::from_bytes(request.custom_id.as_bytes()) {
+                call = call.header(X_CUSTOM_ID, id);
+            }
+        }
+        let response = call.send().await?;
+        let status = response.status();
+        let verdict = judge(status, response.headers(), SystemTime::now());
+        let request_id = request_id(response.headers());
+        let body = response.bytes().await?;
+        let text = match String::from_utf8(body.into()) {
+            Ok(text) => text,
+            Err(error) => String::from_utf8_lossy(error.as_bytes()).into_owned(),
+        };
+        let text = match &self.key {
+            Some(key) => key.redact(text),
+            None => text,
+        };
+        let usage = if verdict == Verdict::Success { Usage::of(&text) } else { Usage::default() };
+        let reply = Reply { status: status.as_u16(), request_id, body: Body::new(text) };
+        Ok(Attempt::Answered { verdict, reply, usage })
+    }
+}
+
+fn request_id(headers: &HeaderMap) -> String {
+    let id = ["x-request-id", "request-id"].iter().find_map(|name| headers.get(*name));
+    id.map(|id| String::from_utf8_lossy(id.as_bytes()).into_owned()).unwrap_or_default()
+}
+
+fn unanswered(error: &reqwest::Error) -> Attempt {
+    let mut cause = error.source();
+    let mut root = error.to_string();
+    while let Some(error) = cause {
+        root = error.to_string();
+        cause = error.source();
+    }
+    let (code, message) = if error.is_connect() {
+        (Code::Connection, format!("cannot connect: {root}"))
+    } else if error.is_timeout() {
+        (Code::Timeout, "no answer in time; --timeout sets how long to wait".to_owned())
+    } else {
+        (Code::Connection, format!("the connection failed before the answer was complete: {root}"))
+    };
+    Attempt::Unanswered { code, message, unreachable: error.is_connect() }
+}

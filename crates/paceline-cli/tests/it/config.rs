@@ -1,0 +1,91 @@
+//! The configuration file, and what wins over what.
+
+use std::fs;
+
+use paceline_mock::MockConfig;
+
+use crate::support::{Job, Provider, end, paceline};
+
+fn with_config(text: &str, args: &[&str]) -> (Job, crate::support::Ended) {
+    let job = Job::of(3);
+    let file = job.path("paceline.toml");
+    fs::write(&file, text).unwrap();
+    let mut all = vec!["-c", file.to_str().unwrap()];
+    all.extend(args);
+    let ended = job.run(&all);
+    (job, ended)
+}
+
+#[test]
+fn errors_name_file_line_and_key() {
+    let cases = [
+        "rpm = 500\nrmp = 5\n",
+        "rpm = 0\n",
+        "rpm = \"many\"\n",
+        "limit = [\"calls=1/1s\"]\n",
+        "timeout = 10\n",
+        "timeout = \"soon\"\n",
+        "guard = \"-1s\"\n",
+        "[estimate]\ncharacters_per_token = 0.0\n",
+        "[estimate]\ncharacters = 4\n",
+        "order = \"random\"\n",
+        "[headers]\nauthorization = \"Bearer secret\"\n",
+        "rpm = 5\nlimit = [\"requests=6/60s\"]\n",
+        "not toml\n",
+    ];
+    let mut said = String::new();
+    for case in cases {
+        let (job, ended) = with_config(case, &["--rehearse"]);
+        let ended = ended.expect(2);
+        assert!(!ended.stderr.contains("secret"));
+        let shown = case.replace("Bearer secret", "…");
+        said += &format!("{shown}---\n{}\n\n", job.redact(&ended.stderr).trim_end());
+    }
+    insta::assert_snapshot!(said);
+}
+
+#[test]
+fn a_missing_file_is_named() {
+    let job = Job::of(1);
+    let ended = job.run(&["--config", "/nonexistent.toml"]).expect(2);
+    insta::assert_snapshot!(ended.stderr, @"error: cannot read the configuration /nonexistent.toml: No such file or directory (os error 2)");
+}
+
+#[test]
+fn flags_win_over_the_file_and_both_over_the_preset() {
+    let file =
+        "preset = \"openai-gpt-4o-mini-tier-1\"\nrpm = 400\nconcurrency = 7\n[estimate]\ncharacters_per_token = 2.0\n";
+    let (job, ended) = with_config(file, &["--rpm", "300", "--dry-run"]);
+    insta::assert_snapshot!(job.redact(&ended.expect(0).stderr), @r"
+    3 requests would be sent to https://api.openai.com; 0 bad lines, 0 with a result already
+      tokens     about 114 in, at most 24 out, by the estimate
+      limit      requests=300/1m: 3 units fit at once
+      limit      requests=10000/1d: 3 units fit at once
+      limit      tokens=200000/1m: 138 units fit at once
+      limit      7 at once: 1 times as long as one answer takes
+      binding    how many are sent at once
+    ");
+}
+
+#[test]
+fn the_file_can_say_where_and_how() {
+    let provider = Provider::start(MockConfig::default());
+    let text = format!(
+        "base_url = \"{}/v1/\"\norder = \"input\"\nsend_custom_id = true\n[headers]\nx-team = \"a\"\n",
+        provider.url()
+    );
+    let (job, ended) = with_config(&text, &[]);
+    ended.expect(0);
+    assert_eq!(job.results().len(), 3);
+    let seen = provider.mock.requests();
+    assert!(seen.iter().all(|seen| seen.custom_id.is_some() && seen.status == 200));
+}
+
+/// Printed, it is a configuration that a run takes.
+#[test]
+fn the_example_is_a_configuration() {
+    let example = end(&mut paceline(["config", "--example"])).expect(0).stdout;
+    let (_, ended) = with_config(&example, &["--rehearse"]);
+    ended.expect(0);
+    end(&mut paceline(["config"])).expect(2).says("--example");
+}

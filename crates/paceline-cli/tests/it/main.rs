@@ -1,0 +1,15 @@
+//! The command from outside: the built binary against simulated providers over real sockets.
+
+mod bad_input;
+mod config;
+mod faults;
+mod flow;
+mod help;
+mod interrupt;
+mod jobs;
+mod mock;
+mod output;
+mod presets;
+mod rehearse;
+mod secrets;
+mod support;
