@@ -139,7 +139,7 @@ impl Joint {
                     Decision::Never(refusal) => return Err(set.refused(refusal)),
                     Decision::Wait(wait) => {
                         blocked.get_or_insert_with(|| {
-                            (set.id, not_now(&set.name, wait), set.waiting(guard, *now, demand, wait))
+                            (Arc::clone(set), not_now(&set.name, wait), set.waiting(guard, *now, demand, wait))
                         });
                     }
                 }
@@ -163,19 +163,18 @@ impl Joint {
                     demand: demand.clone(),
                     order: Order::new(arrival, Priority::Normal),
                     deadline: None,
-                    party: Some(Box::new(Party::AllOf { group: self.group, held_by: Some(holder) })),
+                    party: Some(Box::new(Party::AllOf { group: self.group, held_by: Some(holder.id) })),
                     waker: Some(Wake::Joint(Arc::clone(&wait))),
                 };
                 let ticket = guard.set.enqueue(*now, waiter, events);
                 places.push(Place { local: Arc::clone(set), ticket, arrival });
             }
             wait.places.set(places).expect("a wait is placed once");
-            Ok(Asked::Waiting(wait, waiting))
+            Ok(Asked::Waiting(wait, holder, waiting))
         });
         after.act();
-        if let Ok(Asked::Waiting(_, waiting)) = &asked {
-            let holder = locals.iter().find(|local| local.name == waiting.set);
-            holder.iter().for_each(|local| local.plan.hooks.call(waiting));
+        if let Ok(Asked::Waiting(_, holder, waiting)) = &asked {
+            holder.plan.hooks.call(waiting);
         }
         asked
     }
@@ -200,7 +199,7 @@ enum Asked {
     Granted(Vec<Granted>),
     Blocked(Error),
     /// In every queue; told is the first set that was not ready.
-    Waiting(Arc<JointWait>, Waiting),
+    Waiting(Arc<JointWait>, Arc<Local>, Waiting),
 }
 
 impl JointPermit {
@@ -249,7 +248,9 @@ struct Place {
 
 impl JointWait {
     pub(crate) fn wake(&self) {
-        self.waker.lock().wake_by_ref();
+        // Not under its lock: a waker may poll at once.
+        let waker = self.waker.lock().clone();
+        waker.wake();
     }
 
     /// Asks all sets once more: grants on all of them, or notes who holds it.
@@ -328,17 +329,32 @@ enum State {
 
 impl JointAcquire {
     fn look(&mut self, context: &Context<'_>, wait: &Arc<JointWait>) -> Poll<Result<JointPermit, Error>> {
-        *wait.waker.lock() = context.waker().clone();
+        let replaced = std::mem::replace(&mut *wait.waker.lock(), context.waker().clone());
+        drop(replaced);
         match wait.collect() {
             Some(Ok(grants)) => {
                 self.state = State::Done;
                 Poll::Ready(Ok(self.joint.permit(grants)))
             }
-            Some(Err(refused)) => Poll::Ready(Err(refused)),
+            Some(Err(refused)) => {
+                self.leave();
+                Poll::Ready(Err(refused))
+            }
             None => {
                 let places = wait.places.get().into_iter().flatten();
                 places.map(|place| &place.local).try_for_each(ensure_driver)?;
                 Poll::Pending
+            }
+        }
+    }
+}
+
+impl JointAcquire {
+    /// Takes it out of every queue.
+    fn leave(&mut self) {
+        if let State::Waiting(wait) = std::mem::replace(&mut self.state, State::Done) {
+            for place in wait.places.get().into_iter().flatten() {
+                place.local.give_back(place.ticket);
             }
         }
     }
@@ -353,7 +369,7 @@ impl Future for JointAcquire {
             State::Asking(demands) => match this.joint.ask(&mut demands?, Some(context.waker()))? {
                 Asked::Granted(grants) => Poll::Ready(Ok(this.joint.permit(grants))),
                 Asked::Blocked(error) => Poll::Ready(Err(error)),
-                Asked::Waiting(wait, _) => {
+                Asked::Waiting(wait, ..) => {
                     this.state = State::Waiting(Arc::clone(&wait));
                     this.look(context, &wait)
                 }
@@ -369,11 +385,7 @@ impl Future for JointAcquire {
 
 impl Drop for JointAcquire {
     fn drop(&mut self) {
-        if let State::Waiting(wait) = &self.state {
-            for place in wait.places.get().into_iter().flatten() {
-                place.local.give_back(place.ticket);
-            }
-        }
+        self.leave();
     }
 }
 

@@ -91,12 +91,12 @@ impl Local {
         }
     }
 
-    /// Charges `demand` now if nobody waits and there is room. The clock is read first, so that contenders do not wait
-    /// for it; an instant that is overtaken meanwhile counts as the latest one seen.
+    /// Charges `demand` now if nobody waits and there is room.
     #[inline]
     pub(crate) fn try_alone(&self, demand: &mut Demand) -> Option<Time> {
+        let mut guard = self.guarded.lock();
         let now = self.plan.clock.now();
-        self.guarded.lock().set.try_alone(now, demand).then_some(now)
+        guard.set.try_alone(now, demand).then_some(now)
     }
 
     pub(crate) fn try_acquire(&self, demand: &mut Demand, terms: &Terms) -> (Decision, Time, Arrival) {

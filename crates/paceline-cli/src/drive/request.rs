@@ -102,8 +102,8 @@ impl Granted {
     pub(super) async fn run(self: Box<Self>, shared: &Shared) -> Outcome {
         let Self { request, cost, demand, mut permit, mut leaving } = *self;
         let arrival = permit.arrival();
-        let answers = shared.tally.answers.get();
         for attempts in 1.. {
+            let answers = shared.tally.answers.get();
             let attempt = send(shared, &request, cost, permit, leaving.take()).await;
             let last = attempts == ATTEMPTS;
             let wait = match &attempt {
@@ -114,7 +114,7 @@ impl Granted {
                 Attempt::Answered { verdict: Verdict::Again { wait }, .. } if !last => *wait,
                 Attempt::Unanswered { .. } if !last => NO_ANSWER,
                 Attempt::Unanswered { unreachable: true, message, .. } if shared.tally.answers.get() == answers => {
-                    // Nobody was answered since this request was first sent: not its fault, and not worth a result.
+                    // Nobody was answered since this attempt began: not its fault, and not worth a result.
                     shared.stop.drain(Cause::Unreachable(message.clone()));
                     return abandon(shared);
                 }

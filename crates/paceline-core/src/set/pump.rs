@@ -8,7 +8,8 @@ use crate::time::Time;
 impl<W> Set<W> {
     /// Decides every wait that can be decided at `now` and works out when to look again.
     ///
-    /// Costs one decision a grant, plus one for each line of waiters that has to go on waiting.
+    /// Costs a decision a grant, and with each grant one for every line whose head stands before it and has to go on
+    /// waiting.
     pub fn pump(&mut self, now: Time, events: &mut Events<W>) {
         // What was due before is granted as of then: whoever keeps the time may come late.
         let due = self.next().map_or(now, |next| next.min(now));
