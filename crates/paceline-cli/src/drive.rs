@@ -208,6 +208,7 @@ async fn finish(shared: &Shared, mut tasks: JoinSet<()>) {
 fn bad(shared: &Shared, line: &BadLine) -> Outcome {
     let BadLine { line, custom_id, code, message } = line;
     tracing::info!(line, "{message}");
+    shared.tally.note_failure(|| message.to_string());
     let result = ResultLine::failed(shared.id(*line), custom_id.as_deref(), *code, message);
     Outcome::Failed(result.to_bytes())
 }

@@ -39,6 +39,9 @@ fn text(job: &Job, shared: &Shared, rehearsed: Option<&Stats>) -> Vec<String> {
     );
     let mut lines = vec![style(headline).for_stderr().bold().to_string()];
     let mut say = |head: &str, what: String| lines.push(format!("  {head:10} {what}"));
+    if let Some(why) = tally.first_failure.get() {
+        say("failed", format!("first {why}"));
+    }
     say("time", format!("{}, {rate:.1} a second", time::rounded(elapsed)));
     say("429s", format!("{}, {} retries", grouped(tally.refusals.get()), grouped(tally.retries.get())));
     if tally.tokens.get() > 0 {

@@ -19,6 +19,8 @@ pub(crate) struct Tally {
     /// Results written.
     pub(crate) succeeded: Count,
     pub(crate) failed: Count,
+    /// Why the first request failed.
+    pub(crate) first_failure: OnceLock<String>,
     /// Results that could not be written.
     pub(crate) lost: Count,
     /// Items that had a result before.
@@ -66,6 +68,11 @@ impl Count {
 }
 
 impl Tally {
+    /// Keeps the first reason: where many fail, it is mostly that of all.
+    pub(crate) fn note_failure(&self, why: impl FnOnce() -> String) {
+        self.first_failure.get_or_init(why);
+    }
+
     pub(crate) fn new(limits: &[Limit]) -> Self {
         Self {
             started: Instant::now(),
@@ -73,6 +80,7 @@ impl Tally {
             met: Count::default(),
             succeeded: Count::default(),
             failed: Count::default(),
+            first_failure: OnceLock::new(),
             lost: Count::default(),
             known: Count::default(),
             known_failed: Count::default(),

@@ -94,6 +94,7 @@ fn refused(shared: &Shared, request: &Request, error: &Error) -> Outcome {
     };
     tracing::info!(line = request.line, custom_id = request.custom_id, "{message}");
     let id = Some(&*request.custom_id);
+    shared.tally.note_failure(|| format!("{}: {message}", request.custom_id));
     Outcome::Failed(ResultLine::failed(shared.id(request.line), id, Code::TooLarge, &message).to_bytes())
 }
 
@@ -212,9 +213,11 @@ fn over(shared: &Shared, request: &Request, attempt: &Attempt) -> Outcome {
         Attempt::Answered { reply, .. } => {
             let reason = reqwest::StatusCode::from_u16(reply.status).ok().and_then(|status| status.canonical_reason());
             let message = format!("the service answered {} {}", reply.status, reason.unwrap_or_default());
+            shared.tally.note_failure(|| format!("{custom_id}: {}", message.trim_end()));
             Outcome::Failed(ResultLine::answered(id, custom_id, reply, Some(message.trim_end())).to_bytes())
         }
         Attempt::Unanswered { code, message, .. } => {
+            shared.tally.note_failure(|| format!("{custom_id}: {message}"));
             Outcome::Failed(ResultLine::failed(id, Some(custom_id), *code, message).to_bytes())
         }
     }
