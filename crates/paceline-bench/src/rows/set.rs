@@ -15,6 +15,7 @@ pub(crate) fn rows() -> Vec<Row> {
         alone(bucket, "token buckets").bar(Bar::AtMost(0.8)).goal(Bar::AtMost(0.5)),
         alone(window, "sliding windows"),
         by_quanta(bucket, "token buckets"),
+        contended_by_quanta(bucket, "token buckets"),
         contended(bucket, "token buckets").bar(Bar::AtLeast(0.8)).goal(Bar::AtLeast(1.0)),
         contended(window, "sliding windows"),
     ]
@@ -43,6 +44,14 @@ fn contended(quota: Quota, name: &str) -> Row {
     let both = contend(CONTENDED, || take(&set, &amounts), || composite.take());
     let note = format!("throughput; {} a thread's call; both the system's clock", both.times());
     Row::new(format!("three {name} and one resource, two threads"), both.throughput()).peer(PEER).note(note)
+}
+
+fn contended_by_quanta(quota: Quota, name: &str) -> Row {
+    let (set, amounts) = ours::three_and_one(quota, Clock::quanta());
+    let composite = Composite::new(peers::governor);
+    let both = contend(CONTENDED, || take(&set, &amounts), || composite.take());
+    let note = format!("throughput; {} a thread's call; both quanta", both.times());
+    Row::new(format!("three {name} and one resource, two threads, quanta"), both.throughput()).peer(PEER).note(note)
 }
 
 #[inline]
