@@ -26,6 +26,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod adaptive;
 mod algorithm;
 mod claim;
 mod decision;
@@ -39,8 +40,10 @@ mod resource;
 mod server;
 mod set;
 mod time;
+mod verdict;
 mod view;
 
+pub use adaptive::{Controller, Sample};
 pub use claim::Claim;
 pub use decision::{Decision, Refusal};
 pub use demand::{Demand, Grant, Index, Part};
@@ -52,4 +55,5 @@ pub use quota::{Algorithm, Anchor, Quota};
 pub use server::{Reset, ServerState};
 pub use set::{Events, Set};
 pub use time::Time;
+pub use verdict::Verdict;
 pub use view::{LimitKind, LimitView, View};

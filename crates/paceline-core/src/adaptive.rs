@@ -1,0 +1,40 @@
+//! Controllers: how much may be in flight, learnt from how attempts end.
+//!
+//! Each is a plain state machine: samples in, a level out. None reads a clock, holds a lock or touches a limit; whoever
+//! owns a limit feeds the one and sets the other. What a sample may count for depends on the *epoch* in which its
+//! attempt began: a cut ends an epoch, and what began before it says nothing of the level after it. An epoch needs no
+//! number, since an instant tells it: attempts that began at or before the latest cut belong to an earlier one.
+
+use std::fmt;
+use std::time::Duration;
+
+use crate::time::Time;
+use crate::verdict::Verdict;
+
+/// One attempt, ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sample {
+    /// How it ended.
+    pub verdict: Verdict,
+    /// When it was admitted.
+    pub began: Time,
+    /// How long it took; to the first byte where the answer streams. Of this attempt alone, without any wait.
+    pub duration: Duration,
+    /// Attempts in flight when it ended, itself included.
+    pub in_flight: u64,
+}
+
+/// Sets how many attempts may be in flight.
+pub trait Controller: fmt::Debug + Send {
+    /// Learns from one attempt that ended at `now`.
+    fn update(&mut self, sample: &Sample, now: Time);
+
+    /// How many may be in flight: at least one.
+    fn level(&self) -> u64;
+
+    /// How often it cut so far.
+    fn cuts(&self) -> u64;
+
+    /// Forgets all it has learnt.
+    fn reset(&mut self);
+}
