@@ -137,31 +137,32 @@ impl Limit {
         }
     }
 
-    /// Whether it has to know when a permit came back.
-    #[inline]
-    pub(crate) fn completes(&self) -> bool {
-        matches!(&self.0, Kind::Rate(rate) if rate.algorithm.awaits_completion())
-    }
-
     /// The permit came back.
     #[inline]
     pub(crate) fn release(&mut self, now: Time, part: &Part) {
         match &mut self.0 {
             Kind::Rate(rate) => rate.algorithm.complete(now, part),
-            Kind::Resource(resource) => resource.in_use = resource.in_use.saturating_sub(part.units),
+            Kind::Resource(_) => self.take_back(part.units),
         }
     }
 
-    /// Whether a returning permit changes anything here.
+    /// Units of a resource came back.
+    #[inline]
+    pub(crate) fn take_back(&mut self, units: u64) {
+        if let Kind::Resource(resource) = &mut self.0 {
+            resource.in_use = resource.in_use.saturating_sub(units);
+        }
+    }
+
+    /// Whether it has to know when each permit came back.
     #[must_use]
-    pub fn returns(&self) -> bool {
-        match &self.0 {
-            Kind::Rate(rate) => rate.algorithm.awaits_completion(),
-            Kind::Resource(_) => true,
-        }
+    pub fn awaits_completion(&self) -> bool {
+        matches!(&self.0, Kind::Rate(rate) if rate.algorithm.awaits_completion())
     }
 
-    pub(crate) fn is_resource(&self) -> bool {
+    /// Whether it is a resource.
+    #[must_use]
+    pub fn is_resource(&self) -> bool {
         matches!(self.0, Kind::Resource(_))
     }
 

@@ -225,18 +225,10 @@ impl<W> Set<W> {
         }
     }
 
-    /// The short way where nobody waits for what comes back and no limit asks when: gives a permit's resources back and
-    /// says so. If it says no, it is [`release`](Self::release) that has to be called.
+    /// Takes `units` of a resource back, from permits that were counted by [`Returns`](crate::Returns).
     #[inline]
-    pub fn release_alone(&mut self, grant: &Grant) -> bool {
-        let (limits, parts) = (&mut self.limits, grant.charged.parts());
-        let waiting = self.queue.as_ref().is_some_and(|queue| queue.waiting() > 0);
-        if waiting || parts.iter().any(|part| limits[usize::from(part.limit)].completes()) {
-            return false;
-        }
-        // No limit asks when, so any instant will do.
-        parts.iter().for_each(|part| limits[usize::from(part.limit)].release(Time::ZERO, part));
-        true
+    pub fn take_back(&mut self, resource: Index, units: u64) {
+        self.limits[usize::from(resource)].take_back(units);
     }
 
     /// Takes a grant back as if it had never been, as far as the algorithms can.

@@ -8,8 +8,8 @@ use std::sync::Arc as Shared;
 use loom::sync::{Arc, Mutex};
 use loom::thread;
 use paceline_core::{
-    Arrival, Claim, Decision, Demand, Events, Grant, Limit, Order, Outcome, Party, Priority, Refusal, Set, Ticket,
-    Time, Waiter,
+    Arrival, Claim, Decision, Demand, Events, Grant, Limit, Order, Outcome, Party, Priority, Refusal, Returns, Set,
+    Ticket, Time, Waiter,
 };
 
 const NOW: Time = Time::ZERO;
@@ -173,6 +173,107 @@ fn a_grant_that_meets_a_cancellation_goes_to_its_owner_or_back() {
         assert_eq!((shop.in_use(), shop.waiting()), (1, 0));
         shop.release(&grant);
         assert_eq!(shop.in_use(), 0);
+    });
+}
+
+/// A set of one resource whose permits come back by a count, as the library keeps it.
+struct Counter {
+    shop: Arc<Shop>,
+    returns: Returns,
+    taken: Mutex<u64>,
+}
+
+impl Counter {
+    /// To be called under the set's lock.
+    fn take_in(&self, set: &mut Set<u64>) {
+        let mut taken = self.taken.lock().expect("nobody panics");
+        let count = self.returns.count();
+        set.take_back(0, count - *taken);
+        *taken = count;
+    }
+
+    fn give(&self) {
+        if self.returns.give() {
+            self.shop.with(|set, events| {
+                self.take_in(set);
+                set.pump(NOW, events);
+            });
+        }
+    }
+
+    fn acquire(&self, number: u64) -> Option<Ticket> {
+        self.shop.with(|set, events| {
+            self.take_in(set);
+            let mut charged = one();
+            match set.try_acquire(NOW, &mut charged, order(number), events) {
+                Decision::Granted => None,
+                Decision::Never(refusal) => panic!("{refusal:?}"),
+                Decision::Wait(_) => {
+                    self.returns.listen();
+                    self.take_in(set);
+                    Some(set.enqueue(NOW, waiter(number, None), events))
+                }
+            }
+        })
+    }
+
+    /// As whoever leaves the lock does where nobody waits.
+    fn rest(&self) {
+        self.shop.with(|set, _| {
+            self.take_in(set);
+            if set.waiting() == 0 {
+                self.returns.ignore();
+            }
+        });
+    }
+}
+
+fn counter(capacity: u64) -> Arc<Counter> {
+    let (returns, taken) = (Returns::new(), Mutex::new(0));
+    Arc::new(Counter { shop: shop(capacity), returns, taken })
+}
+
+#[test]
+fn a_return_without_the_lock_that_meets_an_arrival_is_not_lost() {
+    loom::model(|| {
+        let counter = counter(1);
+        let _held = counter.shop.take(1);
+        let other = counter.clone();
+        let thread = thread::spawn(move || other.give());
+        let ticket = counter.acquire(2);
+        thread.join().expect("no panic");
+        if let Some(ticket) = ticket {
+            let outcome = counter.shop.collect(ticket);
+            assert!(matches!(outcome, Some(Outcome::Granted(_))), "a wake-up is lost: {outcome:?}");
+        }
+        assert_eq!(counter.shop.in_use(), 1);
+    });
+}
+
+#[test]
+fn returns_that_meet_arrivals_and_a_rest_are_counted_once() {
+    loom::model(|| {
+        let counter = counter(1);
+        let _held = counter.shop.take(1);
+        let threads = [
+            thread::spawn({
+                let counter = counter.clone();
+                move || counter.give()
+            }),
+            thread::spawn({
+                let counter = counter.clone();
+                move || counter.rest()
+            }),
+        ];
+        let ticket = counter.acquire(2);
+        threads.into_iter().for_each(|thread| thread.join().expect("no panic"));
+        if let Some(ticket) = ticket {
+            assert!(matches!(counter.shop.collect(ticket), Some(Outcome::Granted(_))), "a wake-up is lost");
+        }
+        counter.give();
+        counter.rest();
+        assert_eq!((counter.shop.in_use(), counter.shop.waiting()), (0, 0));
+        assert!(!counter.returns.give(), "nobody listens any more");
     });
 }
 

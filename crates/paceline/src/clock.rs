@@ -94,7 +94,9 @@ fn since_start(instant: Instant) -> Time {
     static ORIGIN: OnceLock<Instant> = OnceLock::new();
     let origin =
         *ORIGIN.get_or_init(|| Instant::now().checked_sub(Duration::from_secs(1)).unwrap_or_else(Instant::now));
-    START + instant.saturating_duration_since(origin)
+    let since = instant.saturating_duration_since(origin);
+    let nanos = since.as_secs().saturating_mul(1_000_000_000).saturating_add(u64::from(since.subsec_nanos()));
+    Time::from_nanos(START.as_nanos().saturating_add(nanos))
 }
 
 #[cfg(target_os = "linux")]

@@ -158,7 +158,7 @@ impl Joint {
             for ((member, demand), set) in members.iter_mut().zip(demands).zip(&locals) {
                 arrival.at = member.now;
                 let Member { guard, now, events } = member;
-                guard.keeper();
+                set.listen(guard);
                 let waiter = Waiter {
                     demand: demand.clone(),
                     order: Order::new(arrival, Priority::Normal),

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use paceline_core::{Arrival, Decision, Demand, Events, Grant, Order, Outcome, Set, Ticket, Time};
+use paceline_core::{Arrival, Decision, Demand, Events, Grant, Limit, Order, Outcome, Returns, Set, Ticket, Time};
 use parking_lot::{Mutex, MutexGuard};
 use smallvec::SmallVec;
 
@@ -22,10 +22,10 @@ pub(crate) struct Local {
     pub(crate) plan: Arc<Plan>,
     pub(crate) name: Arc<str>,
     pub(crate) id: u64,
-    /// Permits that came back: kept apart from the lock, so that a permit of rates alone returns without it.
-    finished: AtomicU64,
-    /// Whether a returning permit changes anything; once true, always.
-    returns: AtomicBool,
+    /// Permits that came back without the lock.
+    returns: Returns,
+    /// Whether each permit has to come back to the lock, for a limit that asks when; once true, always.
+    in_person: AtomicBool,
 }
 
 #[derive(Debug)]
@@ -35,6 +35,9 @@ pub(crate) struct Guarded {
     pub(crate) keeper: Option<Box<Keeper>>,
     /// Permits that came back to the lock.
     finished: u64,
+    /// Those of the others that were taken into the set.
+    taken: u64,
+    listening: bool,
     pub(crate) waits: u64,
     pub(crate) waited: Duration,
 }
@@ -51,10 +54,18 @@ impl Local {
         static SETS: AtomicU64 = AtomicU64::new(1);
         let id = SETS.fetch_add(1, Ordering::Relaxed);
         let set = Set::new(id, plan.limits(plan.clock.now()));
-        let guarded = Mutex::new(Guarded { set, keeper: None, finished: 0, waits: 0, waited: Duration::ZERO });
-        let local =
-            Arc::new(Self { guarded, plan, name, id, finished: AtomicU64::new(0), returns: AtomicBool::new(false) });
-        local.note_returns(&local.lock().set);
+        let guarded = Mutex::new(Guarded {
+            set,
+            keeper: None,
+            finished: 0,
+            taken: 0,
+            listening: false,
+            waits: 0,
+            waited: Duration::ZERO,
+        });
+        let (returns, in_person) = (Returns::new(), AtomicBool::new(false));
+        let local = Arc::new(Self { guarded, plan, name, id, returns, in_person });
+        local.note_completion(&local.lock().set);
         if let Some(clock) = local.plan.clock.manual() {
             clock.drives(&local);
         }
@@ -64,37 +75,68 @@ impl Local {
     /// One step under the lock; afterwards whoever it decided is woken.
     pub(crate) fn step<R>(&self, call: impl FnOnce(&mut Guarded, Time, &mut Events<Wake>) -> R) -> R {
         let mut after = After::default();
-        let mut guard = self.guarded.lock();
+        let mut guard = self.lock();
         let now = self.plan.clock.now();
         let result = call(&mut guard, now, &mut after.events);
         if guard.keeper.is_some() {
             after.prepare(&mut guard);
+            self.rest(&mut guard);
         }
         drop(guard);
         after.act();
         result
     }
 
-    /// The lock itself, for somebody who takes several.
+    /// The lock itself, with all that came back taken in.
+    #[inline]
     pub(crate) fn lock(&self) -> MutexGuard<'_, Guarded> {
-        self.guarded.lock()
+        let mut guard = self.guarded.lock();
+        self.take_in(&mut guard);
+        guard
+    }
+
+    #[inline]
+    fn take_in(&self, guard: &mut Guarded) {
+        let count = self.returns.count();
+        if let (Some(resource), true) = (self.plan.resource(), count != guard.taken) {
+            guard.set.take_back(resource, count - guard.taken);
+            guard.taken = count;
+        }
+    }
+
+    /// To be called before a demand is let wait: from here on every return comes to the lock.
+    pub(crate) fn listen(&self, guard: &mut Guarded) {
+        guard.keeper();
+        if !guard.listening {
+            guard.listening = true;
+            self.returns.listen();
+            self.take_in(guard);
+        }
+    }
+
+    /// Where nobody waits any more, permits need not come to the lock.
+    fn rest(&self, guard: &mut Guarded) {
+        if guard.listening && guard.set.waiting() == 0 {
+            guard.listening = false;
+            self.returns.ignore();
+        }
     }
 
     pub(crate) fn now(&self) -> Time {
         self.plan.clock.now()
     }
 
-    /// Looks whether returning permits matter to a limit of the set: another quota can make it so.
-    pub(crate) fn note_returns(&self, set: &Set<Wake>) {
-        if set.limits().iter().any(paceline_core::Limit::returns) {
-            self.returns.store(true, Ordering::Relaxed);
+    /// Looks whether a limit of the set asks when permits come back: another quota can make it so.
+    pub(crate) fn note_completion(&self, set: &Set<Wake>) {
+        if set.limits().iter().any(Limit::awaits_completion) {
+            self.in_person.store(true, Ordering::Relaxed);
         }
     }
 
     /// Charges `demand` now if nobody waits and there is room.
     #[inline]
     pub(crate) fn try_alone(&self, demand: &mut Demand) -> Option<Time> {
-        let mut guard = self.guarded.lock();
+        let mut guard = self.lock();
         let now = self.plan.clock.now();
         guard.set.try_alone(now, demand).then_some(now)
     }
@@ -110,21 +152,19 @@ impl Local {
     /// A permit came back.
     #[inline]
     pub(crate) fn release(&self, grant: &Grant) {
-        if !self.returns.load(Ordering::Relaxed) {
-            self.finished.fetch_add(1, Ordering::Relaxed);
-            return;
-        }
-        let mut guard = self.guarded.lock();
-        guard.finished += 1;
-        if !guard.set.release_alone(grant) {
-            drop(guard);
-            self.release_to_others(grant);
+        if self.in_person.load(Ordering::Relaxed) || !self.plan.is_counted(&grant.charged) {
+            self.release_in_person(grant);
+        } else if self.returns.give() {
+            self.tick();
         }
     }
 
     #[cold]
-    fn release_to_others(&self, grant: &Grant) {
-        self.step(|guard, now, events| guard.set.release(now, grant, events));
+    fn release_in_person(&self, grant: &Grant) {
+        self.step(|guard, now, events| {
+            guard.finished += 1;
+            guard.set.release(now, grant, events);
+        });
     }
 
     /// A grant that nobody will use.
@@ -134,7 +174,7 @@ impl Local {
 
     /// Permits that are out.
     pub(crate) fn active(&self, guard: &Guarded) -> u64 {
-        guard.set.granted().saturating_sub(guard.finished + self.finished.load(Ordering::Relaxed))
+        guard.set.granted().saturating_sub(guard.finished + self.returns.count())
     }
 
     /// Looks whether time alone has decided something.

@@ -18,9 +18,18 @@ pub(crate) struct Plan {
     specs: Box<[Spec]>,
     /// One unit of every limit that each demand takes unasked.
     defaults: Demand,
+    back: Back,
     pub(crate) config: Box<[(Arc<str>, Arc<str>)]>,
     pub(crate) clock: Clock,
     pub(crate) hooks: Hooks,
+}
+
+/// The resources that permits give back.
+#[derive(Clone, Copy, Debug)]
+enum Back {
+    Nothing,
+    One(Index),
+    Several,
 }
 
 /// One limit to be made.
@@ -65,6 +74,12 @@ impl Plan {
             spec.make(Time::ZERO).map_err(|source| Error::limit(set, key, source))?;
         }
         let unasked = limits.iter().enumerate().filter(|(_, (_, spec))| !matches!(spec, Spec::Rate(_)));
+        let mut resources = limits.iter().enumerate().filter(|(_, (_, spec))| matches!(spec, Spec::Resource(_)));
+        let back = match (resources.next(), resources.next()) {
+            (None, _) => Back::Nothing,
+            (Some((at, _)), None) => Back::One(index(at)),
+            (Some(_), Some(_)) => Back::Several,
+        };
         let defaults = unasked.map(|(at, _)| (index(at), 1)).collect();
         let (keys, specs): (Vec<_>, Vec<_>) = limits.into_iter().unzip();
         Ok(Self {
@@ -72,6 +87,7 @@ impl Plan {
             keys: keys.into(),
             specs: specs.into(),
             defaults,
+            back,
             config: config.into(),
             clock,
             hooks,
@@ -99,13 +115,36 @@ impl Plan {
         key.shape == self.shape
     }
 
+    /// The resource of which permits can give one unit back without the lock.
+    #[inline]
+    pub(crate) fn resource(&self) -> Option<Index> {
+        match self.back {
+            Back::One(resource) => Some(resource),
+            Back::Nothing | Back::Several => None,
+        }
+    }
+
+    /// Whether a permit that was charged so can come back without the lock.
+    #[inline]
+    pub(crate) fn is_counted(&self, charged: &Demand) -> bool {
+        match self.back {
+            Back::Nothing => true,
+            Back::One(resource) => charged.units(resource) == Some(1),
+            Back::Several => false,
+        }
+    }
+
     /// Adds what every demand takes unasked, and leaves out what it names only to take none of it: it has no business in
     /// the line of those who do.
     #[inline]
     pub(crate) fn complete(&self, demand: &mut Demand) {
-        if demand.parts().is_empty() {
-            return self.defaults.parts().iter().for_each(|part| demand.add(part.limit, part.units));
+        match self.defaults.parts() {
+            [only] if demand.parts().is_empty() => demand.add(only.limit, only.units),
+            _ => self.complete_named(demand),
         }
+    }
+
+    fn complete_named(&self, demand: &mut Demand) {
         for part in self.defaults.parts() {
             demand.add_missing(part.limit, part.units);
         }

@@ -119,9 +119,7 @@ impl Bench {
     }
 
     pub(crate) fn release(&mut self, grant: &Grant) {
-        if !self.set.release_alone(grant) {
-            self.set.release(self.now, grant, &mut self.events);
-        }
+        self.set.release(self.now, grant, &mut self.events);
         self.settle_events();
     }
 

@@ -67,7 +67,7 @@ impl<'a> PoolAcquire<'a> {
                     party: Some(Box::new(party)),
                     waker: Some(Wake::Task(context.waker().clone())),
                 };
-                guard.keeper();
+                local.listen(guard);
                 let ticket = guard.set.enqueue(now, waiter, events);
                 (Place { member, ticket, since: now, arrival, refused: None }, waiting)
             });

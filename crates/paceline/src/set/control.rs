@@ -80,7 +80,7 @@ impl LimitSet {
         let local = self.local("changing a quota")?;
         let changed = local.step(|guard, now, events| {
             let changed = guard.set.set_quota(now, index, quota, events);
-            local.note_returns(&guard.set);
+            local.note_completion(&guard.set);
             changed
         });
         changed.map_err(|source| self.limit_error(index, source))

@@ -177,7 +177,7 @@ impl Local {
             }
         }
         let waiting = self.waiting(guard, now, &demand, wait);
-        guard.keeper();
+        self.listen(guard);
         let deadline = terms.deadline.map(|deadline| now + deadline);
         let waiter = Waiter { demand, order, deadline, party: None, waker: Some(waker()) };
         let ticket = guard.set.enqueue(now, waiter, events);
