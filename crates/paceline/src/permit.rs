@@ -9,7 +9,7 @@ use parking_lot::Mutex;
 use crate::backend::RemotePermit;
 use crate::error::Error;
 use crate::key::{Amounts, Named};
-use crate::local::Local;
+use crate::local::first;
 use crate::set::{LimitSet, Store};
 
 /// A granted demand. Dropping it gives its resources back; what its rates were charged stands.
@@ -32,6 +32,13 @@ use crate::set::{LimitSet, Store};
 pub struct Permit<'a> {
     set: Owner<'a>,
     held: Held,
+    /// None where it did not wait, and did not arrive before.
+    past: Option<Box<Past>>,
+}
+
+/// When a call first asked, where that was not the instant of its admission.
+#[derive(Clone, Copy, Debug)]
+struct Past {
     asked: Time,
     arrival: Arrival,
 }
@@ -44,21 +51,39 @@ enum Owner<'a> {
 
 #[derive(Debug)]
 enum Held {
-    Local(Mutex<Grant>),
+    Local {
+        grant: Grant,
+        /// What it was corrected to. Apart, since a grant within a lock would be moved byte by byte.
+        corrected: Mutex<Option<Box<Grant>>>,
+    },
     /// Boxed, so that permits of this process are no larger than they need be.
     Remote(Box<RemotePermit>),
     /// Given back, or moved to another permit.
     Nothing,
 }
 
-impl<'a> Permit<'a> {
+impl Held {
     #[inline]
+    fn local(grant: Grant) -> Self {
+        Self::Local { grant, corrected: Mutex::new(None) }
+    }
+}
+
+impl<'a> Permit<'a> {
+    /// One that was to be had at once.
+    #[inline]
+    pub(crate) fn at_once(set: &'a LimitSet, grant: Grant) -> Self {
+        Self { set: Owner::Borrowed(set), held: Held::local(grant), past: None }
+    }
+
     pub(crate) fn local(set: &'a LimitSet, grant: Grant, asked: Time, arrival: Arrival) -> Self {
-        Self { set: Owner::Borrowed(set), held: Held::Local(Mutex::new(grant)), asked, arrival }
+        let past = Some(Box::new(Past { asked, arrival }));
+        Self { set: Owner::Borrowed(set), held: Held::local(grant), past }
     }
 
     pub(crate) fn remote(set: &'a LimitSet, permit: RemotePermit, asked: Time, arrival: Arrival) -> Self {
-        Self { set: Owner::Borrowed(set), held: Held::Remote(Box::new(permit)), asked, arrival }
+        let past = Some(Box::new(Past { asked, arrival }));
+        Self { set: Owner::Borrowed(set), held: Held::Remote(Box::new(permit)), past }
     }
 
     /// Corrects what was charged to what was really used. The last call wins; keys that are not named stay as they are.
@@ -83,11 +108,12 @@ impl<'a> Permit<'a> {
 
     fn correct(&self, actual: Demand) {
         match (&self.held, &self.set().0) {
-            (Held::Local(grant), Store::Local(local)) => {
-                let mut grant = grant.lock();
+            (Held::Local { grant, corrected }, Store::Local(local)) => {
+                let mut corrected = corrected.lock();
+                let grant = corrected.get_or_insert_with(|| Box::new(grant.clone()));
                 local.step(|guard, now, events| {
                     for part in actual.parts() {
-                        guard.set.settle(now, &mut grant, part.limit, part.units, events);
+                        guard.set.settle(now, grant, part.limit, part.units, events);
                     }
                 });
             }
@@ -104,7 +130,10 @@ impl<'a> Permit<'a> {
     /// An unknown key, a resource, or a set that lives elsewhere.
     pub fn sync(&self, key: impl Named, state: ServerState) -> Result<(), Error> {
         match &self.held {
-            Held::Local(grant) => self.set().sync_with(key, state, Some(&grant.lock())),
+            Held::Local { grant, corrected } => {
+                let corrected = corrected.lock();
+                self.set().sync_with(key, state, Some(corrected.as_deref().unwrap_or(grant)))
+            }
             _ => self.set().sync_with(key, state, None),
         }
     }
@@ -131,7 +160,7 @@ impl<'a> Permit<'a> {
     /// A permit of its own, which can outlive the borrow of its set.
     pub fn into_owned(mut self) -> Permit<'static> {
         let held = std::mem::replace(&mut self.held, Held::Nothing);
-        Permit { set: Owner::Owned(self.set().clone()), held, asked: self.asked, arrival: self.arrival }
+        Permit { set: Owner::Owned(self.set().clone()), held, past: self.past.take() }
     }
 
     /// The set that granted it: of a pool, the member.
@@ -157,7 +186,10 @@ impl<'a> Permit<'a> {
     pub fn charged(&self, key: impl Named) -> Result<u64, Error> {
         let index = key.index(self.set())?;
         Ok(match &self.held {
-            Held::Local(grant) => grant.lock().charged.units(index).unwrap_or(0),
+            Held::Local { grant, corrected } => {
+                let corrected = corrected.lock();
+                corrected.as_deref().unwrap_or(grant).charged.units(index).unwrap_or(0)
+            }
             Held::Remote(permit) => permit.charged(index),
             Held::Nothing => 0,
         })
@@ -166,23 +198,23 @@ impl<'a> Permit<'a> {
     /// How long it was waited for.
     #[must_use]
     pub fn waited(&self) -> Duration {
-        self.admitted_at().since(self.asked)
+        self.past.as_ref().map_or(Duration::ZERO, |past| self.admitted_at().since(past.asked))
     }
 
     /// The instant of admission, on the set's clock.
     #[must_use]
     pub fn admitted_at(&self) -> Time {
         match &self.held {
-            Held::Local(grant) => grant.lock().at,
+            Held::Local { grant, .. } => grant.at,
             Held::Remote(permit) => permit.admitted_at(),
-            Held::Nothing => self.asked,
+            Held::Nothing => Time::ZERO,
         }
     }
 
     /// When its call first asked, for a retry to keep: [`Request::arrived`](crate::Request::arrived).
     #[must_use]
     pub fn arrival(&self) -> Arrival {
-        self.arrival
+        self.past.as_ref().map_or_else(|| first(self.admitted_at()), |past| past.arrival)
     }
 }
 
@@ -190,8 +222,10 @@ impl Drop for Permit<'_> {
     #[inline]
     fn drop(&mut self) {
         match (&mut self.held, &self.set) {
-            (Held::Local(grant), Owner::Borrowed(LimitSet(Store::Local(local)))) => local.release(grant.get_mut()),
-            (Held::Local(grant), Owner::Owned(LimitSet(Store::Local(local)))) => Local::release(local, grant.get_mut()),
+            (
+                Held::Local { grant, corrected },
+                Owner::Borrowed(LimitSet(Store::Local(local))) | Owner::Owned(LimitSet(Store::Local(local))),
+            ) => local.release(corrected.get_mut().as_deref().unwrap_or(grant)),
             (Held::Remote(permit), _) => permit.forget(),
             _ => {}
         }

@@ -86,7 +86,7 @@ impl<'a> Request<'a> {
     ///
     /// As [`Acquire`].
     pub fn acquire(self) -> Acquire<'a> {
-        Acquire::new(self.set, self.demand, self.terms)
+        Acquire::new(self.set, self.demand, Some(Box::new(self.terms)))
     }
 
     /// Waits its turn on this thread.

@@ -13,7 +13,7 @@ use crate::backend::RemoteSet;
 use crate::error::Error;
 use crate::joint::Joint;
 use crate::key::{Amounts, Key};
-use crate::local::{Local, first};
+use crate::local::Local;
 use crate::permit::{Permit, lookup};
 use crate::plan::Plan;
 use crate::request::{Request, Terms};
@@ -80,7 +80,7 @@ impl LimitSet {
         self.plan().complete(&mut demand);
         if let Store::Local(local) = &self.0 {
             if let Some(now) = local.try_alone(&mut demand) {
-                return Ok(Permit::local(self, Grant { at: now, charged: demand }, now, first(now)));
+                return Ok(Permit::at_once(self, Grant { at: now, charged: demand }));
             }
         }
         self.try_complete(demand, &Terms::default())
@@ -98,7 +98,7 @@ impl LimitSet {
     /// As [`Acquire`]: dropping the future leaves nothing behind.
     #[inline]
     pub fn acquire(&self, amounts: impl Amounts) -> Acquire<'_> {
-        Acquire::new(self, amounts.resolve(self), Terms::default())
+        Acquire::new(self, amounts.resolve(self), None)
     }
 
     /// Waits its turn on this thread; no runtime is needed. Not for use within async code.
@@ -199,13 +199,13 @@ impl LimitSet {
     }
 
     pub(crate) fn block_with(&self, mut demand: Demand, terms: &Terms) -> Result<Permit<'_>, Error> {
-        self.plan().complete(&mut demand);
         match &self.0 {
             Store::Local(local) => {
+                local.plan.complete(&mut demand);
                 let (grant, asked, arrival) = block_on_set(local, demand, terms)?;
                 Ok(Permit::local(self, grant, asked, arrival))
             }
-            Store::Remote(_) => on_a_thread(|| Acquire::new(self, Ok(demand), *terms)),
+            Store::Remote(_) => on_a_thread(|| Acquire::new(self, Ok(demand), Some(Box::new(*terms)))),
         }
     }
 }

@@ -25,7 +25,8 @@ use crate::set::{LimitSet, Store};
 #[must_use = "futures do nothing unless polled"]
 pub struct Acquire<'a> {
     set: &'a LimitSet,
-    terms: Terms,
+    /// None for the usual terms: few futures have others, and all of them are moved about.
+    terms: Option<Box<Terms>>,
     state: State<'a>,
 }
 
@@ -52,31 +53,36 @@ pub(crate) struct Wait {
 
 impl<'a> Acquire<'a> {
     #[inline]
-    pub(crate) fn new(set: &'a LimitSet, mut demand: Result<Demand, Error>, terms: Terms) -> Self {
-        if let Ok(demand) = &mut demand {
-            set.plan().complete(demand);
-        }
+    pub(crate) fn new(set: &'a LimitSet, demand: Result<Demand, Error>, terms: Option<Box<Terms>>) -> Self {
         Self { set, terms, state: State::Asking(demand) }
+    }
+
+    fn terms(&self) -> Terms {
+        self.terms.as_deref().copied().unwrap_or_default()
     }
 
     #[inline]
     fn ask(&mut self, local: &Arc<Local>, context: &Context<'_>) -> Poll<Result<Permit<'a>, Error>> {
-        if let State::Asking(Ok(demand)) = &mut self.state {
-            if let Some(now) = local.try_alone(demand) {
-                let charged = std::mem::take(demand);
-                self.state = State::Done;
-                let arrival = self.terms.arrival.unwrap_or(first(now));
-                return Poll::Ready(Ok(Permit::local(self.set, Grant { at: now, charged }, now, arrival)));
-            }
-        }
-        self.ask_in_line(local, context)
-    }
-
-    fn ask_in_line(&mut self, local: &Arc<Local>, context: &Context<'_>) -> Poll<Result<Permit<'a>, Error>> {
         let State::Asking(demand) = std::mem::replace(&mut self.state, State::Done) else {
             return Poll::Pending;
         };
-        match local.ask(demand?, &self.terms, || Wake::Task(context.waker().clone()))? {
+        let mut demand = demand?;
+        local.plan.complete(&mut demand);
+        if self.terms.is_none() {
+            if let Some(now) = local.try_alone(&mut demand) {
+                return Poll::Ready(Ok(Permit::at_once(self.set, Grant { at: now, charged: demand })));
+            }
+        }
+        self.ask_in_line(local, demand, context)
+    }
+
+    fn ask_in_line(
+        &mut self,
+        local: &Arc<Local>,
+        demand: Demand,
+        context: &Context<'_>,
+    ) -> Poll<Result<Permit<'a>, Error>> {
+        match local.ask(demand, &self.terms(), || Wake::Task(context.waker().clone()))? {
             WaitOutcome::Granted(grant, arrival) => {
                 let asked = grant.at;
                 Poll::Ready(Ok(Permit::local(self.set, grant, asked, arrival)))
@@ -101,7 +107,7 @@ impl<'a> Acquire<'a> {
         };
         drop(guard);
         self.state = State::Done;
-        Poll::Ready(local.finish(outcome, &self.terms).map(|grant| Permit::local(self.set, grant, since, arrival)))
+        Poll::Ready(local.finish(outcome, &self.terms()).map(|grant| Permit::local(self.set, grant, since, arrival)))
     }
 }
 
@@ -118,8 +124,10 @@ impl<'a> Future for Acquire<'a> {
                 this.look(local, wait, context)
             }
             (State::Asking(demand), Store::Remote(remote)) => {
-                let demand = std::mem::replace(demand, Ok(Demand::default()))?;
-                this.state = State::Remote(RemoteAcquire::new(this.set, remote, demand, &this.terms));
+                let mut demand = std::mem::replace(demand, Ok(Demand::default()))?;
+                remote.plan.complete(&mut demand);
+                let terms = this.terms();
+                this.state = State::Remote(RemoteAcquire::new(this.set, remote, demand, &terms));
                 Pin::new(this).poll(context)
             }
             (State::Remote(acquire), _) => acquire.poll(context),
