@@ -6,7 +6,7 @@
 //!
 //! Read it in this order: [`Quota`] (what is allowed), `algorithm` (four ways to count it), [`Limit`] (a rate or a
 //! resource), [`Demand`] (what a call asks for), [`Set`] (limits acquired together, and who may pass whom), `queue`
-//! (the waiting order).
+//! (the waiting order). Beside them, [`headers`] reads what a service's answers say of its limits.
 //!
 //! ```
 //! use paceline_core::{Arrival, Decision, Demand, Events, Limit, Order, Priority, Quota, Set, Time};
@@ -32,6 +32,7 @@ mod claim;
 mod decision;
 mod demand;
 mod error;
+pub mod headers;
 mod limit;
 mod order;
 mod queue;

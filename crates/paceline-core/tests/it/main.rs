@@ -8,6 +8,7 @@ mod bucket;
 mod counter;
 mod extremes;
 mod fixed;
+mod headers;
 mod history;
 mod idle;
 mod order;

@@ -385,7 +385,7 @@ impl World {
         let far = self.now + 20 * PERIODS[1];
         let until = self.set.next().map_or(far, |next| next.as_nanos() - 1);
         let mut idle = self.naive.clone();
-        assert_eq!(idle.time_out(until), [], "step {}: sleeps past a deadline", self.steps);
+        assert_eq!(idle.time_out(until), [0_u64; 0], "step {}: sleeps past a deadline", self.steps);
         let missed = (until >= self.now).then(|| idle.next_to_go(until)).flatten();
         assert!(missed.is_none(), "step {} at {}: sleeps to {until} past {missed:?}", self.steps, self.now);
     }

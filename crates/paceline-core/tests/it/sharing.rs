@@ -28,7 +28,7 @@ fn a_wait_in_two_sets_is_granted_once() {
     assert!(second.granted(tickets[1]).is_some());
     assert_eq!(first.set.collect(tickets[0]), None);
     assert_eq!((first.used(0), first.set.waiting(), second.used(0)), (0, 0, 1));
-    assert_eq!(first.woken, [], "nobody is woken for what another set granted");
+    assert_eq!(first.woken, [0_u64; 0], "nobody is woken for what another set granted");
 }
 
 #[test]

@@ -1,0 +1,8 @@
+//! What answers say: real ones, absurd ones, and any bytes at all.
+
+mod absurd;
+mod any;
+mod examples;
+pub(crate) mod holds;
+mod text;
+mod usage;
