@@ -2,6 +2,7 @@
 
 pub(crate) mod cargo;
 pub(crate) mod examples;
+pub(crate) mod fuzz;
 pub(crate) mod licences;
 pub(crate) mod portable;
 pub(crate) mod quickstart;

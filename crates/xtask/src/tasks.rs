@@ -60,12 +60,14 @@ const TEST: &[Step] = &[
     step("wasm32", "paceline-core compiles for wasm32", checks::portable::wasm32),
     step("msrv", "the workspace compiles with the declared rust-version", checks::portable::msrv),
     step("loom", "core's queue under every interleaving within a bound", |ws| checks::cargo::loom(ws, Depth::Usual)),
+    step("fuzz", "every parser of outside text under a fuzzer, for seconds", |ws| checks::fuzz::run(ws, Depth::Usual)),
     step("quickstart", "the README's first command, in release", checks::quickstart::run),
 ];
 
 const SOAK: &[Step] = &[
     step("soak-test", "all tests in release, many more rounds", |ws| checks::cargo::test(ws, Depth::Soak)),
     step("soak-loom", "core's queue with more preemptions", |ws| checks::cargo::loom(ws, Depth::Soak)),
+    step("soak-fuzz", "every parser under a fuzzer, ten minutes each", |ws| checks::fuzz::run(ws, Depth::Soak)),
 ];
 
 const fn step(name: &'static str, about: &'static str, run: fn(&Workspace) -> Result<Outcome>) -> Step {

@@ -80,7 +80,7 @@ pub(crate) fn deny(ws: &Workspace) -> Result<Outcome> {
 }
 
 /// The flags that the caller's environment has, and ours.
-fn joined(name: &str, ours: &str) -> String {
+pub(super) fn joined(name: &str, ours: &str) -> String {
     match env::var(name) {
         Ok(theirs) if !theirs.trim().is_empty() => format!("{theirs} {ours}"),
         _ => ours.to_owned(),

@@ -3,8 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use paceline_core::Verdict;
-use paceline_core::headers::{Dialect, Usage};
+use paceline_core::headers::Dialect;
 use proptest::prelude::*;
 use proptest::sample::Index;
 
@@ -38,16 +37,18 @@ const PIECES: [&str; 24] = [
     "\"retryDelay\":\"-1s\"",
 ];
 
-/// The answers that tests know, with the dialect of each.
+/// The files of a folder of `tests/answers`: examples, and whatever a fuzzer found.
+fn files(folder: &str) -> Vec<Vec<u8>> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/answers").join(folder);
+    let entries = fs::read_dir(&folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
+    let mut files: Vec<_> = entries.map(|entry| fs::read(entry.expect("an entry").path()).expect("a file")).collect();
+    files.sort();
+    files
+}
+
 fn known() -> Vec<(Dialect, Vec<u8>)> {
-    let answers = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/answers");
-    let of = |dialect: Dialect| {
-        let files = fs::read_dir(answers.join(dialect.as_str())).expect("a folder for each dialect");
-        files.map(move |file| (dialect, fs::read(file.expect("an entry").path()).expect("a file")))
-    };
-    let mut known: Vec<_> = Dialect::ALL.into_iter().flat_map(of).collect();
-    known.sort_by(|a, b| a.1.cmp(&b.1));
-    known
+    let of = |dialect: Dialect| files(dialect.as_str()).into_iter().map(move |bytes| (dialect, bytes));
+    Dialect::ALL.into_iter().flat_map(of).collect()
 }
 
 #[derive(Clone, Debug)]
@@ -100,6 +101,8 @@ fn what_is_known_holds_in_every_dialect() {
             holds::answer(dialect, &bytes);
         }
     }
+    files("usage").iter().for_each(|bytes| holds::usage(bytes));
+    files("text").iter().for_each(|bytes| holds::text(bytes));
 }
 
 proptest! {
@@ -115,7 +118,7 @@ proptest! {
         }
         holds::answer(dialect, &bytes);
         holds::answer(other, &bytes);
-        let _usage = Usage::read(&bytes);
+        holds::usage(&bytes);
     }
 
     #[test]
@@ -124,7 +127,7 @@ proptest! {
         bytes in prop::collection::vec(any::<u8>(), 0..300),
     ) {
         holds::answer(dialect, &bytes);
-        let _usage = Usage::read(&bytes);
-        let _verdict = Verdict::from_text(&String::from_utf8_lossy(&bytes));
+        holds::usage(&bytes);
+        holds::text(&bytes);
     }
 }

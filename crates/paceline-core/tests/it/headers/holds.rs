@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use paceline_core::headers::{Answer, Dialect, Doubt, Facts, LONGEST_WAIT, Unit};
+use paceline_core::headers::{Answer, Dialect, Doubt, Facts, LONGEST_WAIT, Unit, Usage};
 use paceline_core::{Reset, Verdict};
 
 /// 2023-11-14T22:13:20Z, when answers without a date were received.
@@ -61,6 +61,26 @@ pub(crate) fn answer(dialect: Dialect, bytes: &[u8]) {
             assert!(note.value.chars().count() <= 40, "more than a note may show: {note}");
         }
     }
+}
+
+/// Panics where `bytes`, read as an answer's JSON, break what holds for every usage.
+pub(crate) fn usage(bytes: &[u8]) {
+    let Some(usage) = Usage::read(bytes) else { return };
+    assert_ne!(usage, Usage::default(), "it says nothing");
+    assert_eq!(usage.followed_by(Usage::default()), usage);
+    assert_eq!(Usage::default().followed_by(usage), usage);
+    assert!(usage.tokens() >= usage.total);
+    for dialect in Dialect::ALL {
+        let _units = Unit::ALL.map(|unit| dialect.charges().units(unit, &usage));
+    }
+}
+
+/// Panics where `bytes`, read as an error's text, break what holds for every text.
+pub(crate) fn text(bytes: &[u8]) {
+    let text = String::from_utf8_lossy(bytes);
+    let verdict = Verdict::from_text(&text);
+    assert_eq!(Verdict::from_text(&text.to_ascii_uppercase()), verdict, "case says nothing");
+    assert!(verdict.is_none_or(|verdict| verdict == Verdict::Permanent || verdict.is_throttle()));
 }
 
 fn waits(facts: &Facts) -> impl Iterator<Item = Duration> {
