@@ -1,8 +1,9 @@
 //! Every parser of outside text, fed by a fuzzer that sees which branches its input takes.
 //!
 //! libFuzzer on a stable compiler: the flags below are what cargo-fuzz passes, less the sanitizers, which need a nightly
-//! one and look for what safe code cannot do. A target's seeds are the answers that the tests know; what it finds of
-//! interest stays among the build's output, and what it breaks belongs beside the seeds, where the tests try it for ever.
+//! one and look for what safe code cannot do. A target's seeds are the answers that the tests know. What a soak finds of
+//! interest stays among the build's output for the next; what it breaks belongs beside the seeds, where the tests try it
+//! for ever.
 
 use std::env;
 use std::fs;
@@ -28,16 +29,20 @@ pub(crate) fn run(ws: &Workspace, depth: Depth) -> Result<Outcome> {
         println!("note: libFuzzer is C++; the tests of paceline-core try its seeds, and edits of them, without it");
         return Ok(Outcome::Skipped("there is no C++ compiler"));
     }
-    let seconds = match depth {
-        Depth::Usual => 5,
-        Depth::Soak => 600,
+    let (seconds, seen) = match depth {
+        Depth::Usual => (5, "seen"),
+        Depth::Soak => (600, "corpus"),
     };
     let folder = ws.target("fuzz");
     let mut count = 0;
     for executable in build(ws, &folder)? {
         count += 1;
         let name = Path::new(&executable).file_stem().context("a target has a name")?;
-        let found = folder.join("corpus").join(name);
+        let found = folder.join(seen).join(name);
+        // What a long run found would take a short one all its seconds to read.
+        if depth == Depth::Usual && found.exists() {
+            fs::remove_dir_all(&found).with_context(|| format!("could not empty {}", found.display()))?;
+        }
         fs::create_dir_all(&found).with_context(|| format!("could not create {}", found.display()))?;
         let broken = folder.join("broken").join(name);
         fs::create_dir_all(&broken).with_context(|| format!("could not create {}", broken.display()))?;
