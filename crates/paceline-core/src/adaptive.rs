@@ -5,11 +5,22 @@
 //! attempt began: a cut ends an epoch, and what began before it says nothing of the level after it. An epoch needs no
 //! number, since an instant tells it: attempts that began at or before the latest cut belong to an earlier one.
 
+mod aimd;
+mod cubic;
+mod gradient;
+mod latency;
+mod vegas;
+
 use std::fmt;
 use std::time::Duration;
 
 use crate::time::Time;
 use crate::verdict::Verdict;
+
+pub use aimd::{Aimd, AimdBuilder};
+pub use cubic::CubicRate;
+pub use gradient::{Gradient, GradientBuilder};
+pub use vegas::{Vegas, VegasBuilder};
 
 /// One attempt, ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,6 +33,14 @@ pub struct Sample {
     pub duration: Duration,
     /// Attempts in flight when it ended, itself included.
     pub in_flight: u64,
+}
+
+impl Sample {
+    /// Whether the attempt began in the epoch that the latest cut, at `cut`, began; without a cut there is one epoch.
+    #[must_use]
+    pub fn is_of(&self, cut: Option<Time>) -> bool {
+        cut.is_none_or(|cut| self.began > cut)
+    }
 }
 
 /// Sets how many attempts may be in flight.

@@ -50,3 +50,28 @@ pub enum ChangeError {
     #[error("the capacity is 0; give at least 1")]
     ZeroCapacity,
 }
+
+/// A parameter of a controller or a breaker that makes no sense.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[error("`{parameter}` is {value}; it must be {range}")]
+pub struct ParameterError {
+    /// The parameter's name.
+    pub parameter: &'static str,
+    /// What it was given.
+    pub value: f64,
+    /// What it may be, in words.
+    pub range: String,
+}
+
+/// Refuses `value` where it is not `within` the `range` that the words tell; what is not a number is never within.
+pub(crate) fn check(
+    parameter: &'static str,
+    value: f64,
+    within: bool,
+    range: impl Into<String>,
+) -> Result<(), ParameterError> {
+    if within && value.is_finite() {
+        return Ok(());
+    }
+    Err(ParameterError { parameter, value, range: range.into() })
+}

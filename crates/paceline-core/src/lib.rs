@@ -28,6 +28,7 @@
 
 mod adaptive;
 mod algorithm;
+mod breaker;
 mod claim;
 mod decision;
 mod demand;
@@ -45,11 +46,12 @@ mod time;
 mod verdict;
 mod view;
 
-pub use adaptive::{Controller, Sample};
+pub use adaptive::{Aimd, AimdBuilder, Controller, CubicRate, Gradient, GradientBuilder, Sample, Vegas, VegasBuilder};
+pub use breaker::{Breaker, BreakerBuilder, BreakerState, Pass};
 pub use claim::Claim;
 pub use decision::{Decision, Refusal};
 pub use demand::{Demand, Grant, Index, Part};
-pub use error::{ChangeError, QuotaError};
+pub use error::{ChangeError, ParameterError, QuotaError};
 pub use limit::Limit;
 pub use order::{Arrival, Order, Priority};
 pub use queue::{Outcome, Party, Ticket, Waiter};

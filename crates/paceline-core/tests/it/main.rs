@@ -4,8 +4,11 @@
 //! when, so that a mistake cannot agree with itself.
 #![cfg(not(loom))]
 
+mod aimd;
+mod breaker;
 mod bucket;
 mod counter;
+mod cubic;
 mod extremes;
 mod fixed;
 mod headers;

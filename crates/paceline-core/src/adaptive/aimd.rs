@@ -1,0 +1,257 @@
+//! AIMD-R: additive increase, multiplicative decrease, and a memory of the level that failed. The default controller.
+//!
+//! The level L is a float and what may be in flight its whole part, so that no step is lost to rounding: the rule that
+//! grows by `int(n · 1.2)` never leaves 4. A cut ends an epoch, and only attempts of the running epoch count, so that a
+//! burst of refusals is one cut, however many and in whatever order they come. Far below the level that failed it grows
+//! by a factor, close to it by one.
+//!
+//! * Overload: `bad = L; L = max(min, backoff · L)`, and a new epoch.
+//! * Success, with at least three quarters of the level in flight: counted. At `max(recovery_threshold, L)` of them, if
+//!   `recovery · L < 0.95 · bad`, then `L = max(L + 1, recovery · L)`, else `L += 1`. Above `1.25 · bad`, `bad` is forgotten.
+
+use super::latency::{Finding, LatencyGuard};
+use super::{Controller, Sample};
+use crate::error::{ParameterError, check};
+use crate::time::Time;
+use crate::verdict::Verdict;
+
+/// Near the level that failed it grows by one: from this share of it.
+const NEAR_BAD: f64 = 0.95;
+/// So far above the level that failed, that level is no longer true.
+const PAST_BAD: f64 = 1.25;
+/// An attempt says that the level is good only if so much of it was in use.
+const IN_USE: f64 = 0.75;
+/// What remains of the level when the latency guard cuts.
+const LATENCY_CUT: f64 = 0.85;
+
+/// The controller.
+///
+/// ```
+/// use paceline_core::{Aimd, Controller, Sample, Time, Verdict};
+/// use std::time::Duration;
+///
+/// let mut aimd = Aimd::builder().max_concurrent(50).initial_concurrent(10).build()?;
+/// let began = Time::from_nanos(1);
+/// let refused = Verdict::RateLimited { retry_after: None };
+/// let sample = Sample { verdict: refused, began, duration: Duration::from_millis(20), in_flight: 10 };
+/// let now = began + sample.duration;
+/// (0..10).for_each(|_| aimd.update(&sample, now));
+/// assert_eq!((aimd.level(), aimd.cuts()), (5, 1), "ten refusals of one burst are one cut");
+/// # Ok::<(), paceline_core::ParameterError>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Aimd {
+    rules: AimdBuilder,
+    limit: f64,
+    bad: f64,
+    successes: u64,
+    cuts: u64,
+    /// When the running epoch began.
+    epoch: Option<Time>,
+    latency: Option<LatencyGuard>,
+}
+
+/// Builds an [`Aimd`]. Defaults: initial 5, min 1, max 20, backoff 0.5, recovery threshold 10, recovery 1.2, no
+/// latency guard; names and values are those of PocketFlow Throttled's adaptive node.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[must_use]
+pub struct AimdBuilder {
+    initial_concurrent: u64,
+    min_concurrent: u64,
+    max_concurrent: u64,
+    backoff_factor: f64,
+    recovery_threshold: u64,
+    recovery_factor: f64,
+    latency_guard: bool,
+}
+
+impl AimdBuilder {
+    /// How many may be in flight at first (default: 5).
+    pub const fn initial_concurrent(mut self, attempts: u64) -> Self {
+        self.initial_concurrent = attempts;
+        self
+    }
+
+    /// The least that may be in flight (default: 1).
+    pub const fn min_concurrent(mut self, attempts: u64) -> Self {
+        self.min_concurrent = attempts;
+        self
+    }
+
+    /// The most that may be in flight (default: 20).
+    pub const fn max_concurrent(mut self, attempts: u64) -> Self {
+        self.max_concurrent = attempts;
+        self
+    }
+
+    /// What a cut leaves of the level (default: 0.5).
+    pub const fn backoff_factor(mut self, factor: f64) -> Self {
+        self.backoff_factor = factor;
+        self
+    }
+
+    /// Successes before the level grows; where the level is higher, so many as the level (default: 10).
+    pub const fn recovery_threshold(mut self, successes: u64) -> Self {
+        self.recovery_threshold = successes;
+        self
+    }
+
+    /// What the level grows by, far below what failed (default: 1.2).
+    pub const fn recovery_factor(mut self, factor: f64) -> Self {
+        self.recovery_factor = factor;
+        self
+    }
+
+    /// Also takes growing latency for overload: for services that queue instead of refusing (default: not).
+    pub const fn latency_guard(mut self) -> Self {
+        self.latency_guard = true;
+        self
+    }
+
+    /// The controller.
+    ///
+    /// # Errors
+    ///
+    /// Names the first value that is out of its range: `1 <= min <= initial <= max`, a backoff between 0 and 1, a
+    /// recovery above 1, a threshold of at least 1; none may be infinite.
+    pub fn build(self) -> Result<Aimd, ParameterError> {
+        check_levels(self.min_concurrent, self.initial_concurrent, self.max_concurrent)?;
+        let backoff = self.backoff_factor;
+        check("backoff_factor", backoff, backoff > 0.0 && backoff < 1.0, "above 0 and below 1")?;
+        let recovery = self.recovery_factor;
+        check("recovery_factor", recovery, recovery > 1.0, "above 1 and finite")?;
+        let threshold = self.recovery_threshold;
+        check("recovery_threshold", threshold as f64, threshold >= 1, "at least 1")?;
+        Ok(Aimd::new(self))
+    }
+}
+
+/// Refuses levels that are not `1 <= min <= initial <= max`.
+pub(crate) fn check_levels(min: u64, initial: u64, max: u64) -> Result<(), ParameterError> {
+    check("min_concurrent", min as f64, min >= 1, "at least 1")?;
+    let above_min = format!("at least `min_concurrent`, which is {min}");
+    check("max_concurrent", max as f64, max >= min, above_min)?;
+    let between = format!("from `min_concurrent` to `max_concurrent`: {min} to {max}");
+    check("initial_concurrent", initial as f64, (min..=max).contains(&initial), between)
+}
+
+impl Default for AimdBuilder {
+    fn default() -> Self {
+        Self {
+            initial_concurrent: 5,
+            min_concurrent: 1,
+            max_concurrent: 20,
+            backoff_factor: 0.5,
+            recovery_threshold: 10,
+            recovery_factor: 1.2,
+            latency_guard: false,
+        }
+    }
+}
+
+impl Default for Aimd {
+    fn default() -> Self {
+        Self::new(AimdBuilder::default())
+    }
+}
+
+impl Aimd {
+    /// A builder with the defaults.
+    pub fn builder() -> AimdBuilder {
+        AimdBuilder::default()
+    }
+
+    fn new(rules: AimdBuilder) -> Self {
+        Self {
+            rules,
+            limit: rules.initial_concurrent as f64,
+            bad: f64::INFINITY,
+            successes: 0,
+            cuts: 0,
+            epoch: None,
+            latency: rules.latency_guard.then(LatencyGuard::default),
+        }
+    }
+
+    /// The level with its fraction.
+    #[must_use]
+    pub fn limit(&self) -> f64 {
+        self.limit
+    }
+
+    /// The level that failed last, while it is remembered.
+    #[must_use]
+    pub fn bad(&self) -> Option<f64> {
+        self.bad.is_finite().then_some(self.bad)
+    }
+
+    /// Successes that count towards the next growth.
+    #[must_use]
+    pub fn successes(&self) -> u64 {
+        self.successes
+    }
+
+    fn cut(&mut self, factor: f64, now: Time) {
+        self.limit = (self.limit * factor).max(self.rules.min_concurrent as f64);
+        self.successes = 0;
+        self.cuts += 1;
+        self.epoch = Some(now);
+    }
+
+    fn succeeded(&mut self, sample: &Sample, now: Time) {
+        if let Some(finding) = self.latency.as_mut().and_then(|guard| guard.observe(sample.duration, self.limit)) {
+            match finding {
+                Finding::Overload => return self.cut(LATENCY_CUT, now),
+                Finding::NotLoad(level) => self.limit = level,
+                Finding::Fine => {}
+            }
+        }
+        if sample.in_flight as f64 >= IN_USE * self.limit.floor() {
+            self.successes += 1;
+        }
+        let held = self.latency.as_ref().is_some_and(LatencyGuard::holds);
+        if !held && self.successes as f64 >= self.limit.max(self.rules.recovery_threshold as f64) {
+            self.grow();
+        }
+    }
+
+    fn grow(&mut self) {
+        let faster = self.limit * self.rules.recovery_factor;
+        self.limit = if faster < NEAR_BAD * self.bad { faster.max(self.limit + 1.0) } else { self.limit + 1.0 };
+        self.limit = self.limit.min(self.rules.max_concurrent as f64);
+        self.successes = 0;
+        if self.limit > PAST_BAD * self.bad {
+            self.bad = f64::INFINITY;
+        }
+    }
+}
+
+impl Controller for Aimd {
+    fn update(&mut self, sample: &Sample, now: Time) {
+        if !sample.is_of(self.epoch) {
+            return;
+        }
+        match sample.verdict {
+            Verdict::RateLimited { .. } | Verdict::Overloaded => {
+                self.bad = self.limit;
+                self.cut(self.rules.backoff_factor, now);
+                self.latency.iter_mut().for_each(LatencyGuard::forget_window);
+            }
+            Verdict::Success => self.succeeded(sample, now),
+            // They say nothing of load.
+            Verdict::Transient | Verdict::Permanent | Verdict::Cancelled => {}
+        }
+    }
+
+    fn level(&self) -> u64 {
+        self.limit as u64
+    }
+
+    fn cuts(&self) -> u64 {
+        self.cuts
+    }
+
+    fn reset(&mut self) {
+        *self = Self::new(self.rules);
+    }
+}

@@ -1,0 +1,85 @@
+//! The latency guard: notices a service that queues what it cannot do at once, and so never refuses.
+//!
+//! Latencies are compared as means of logarithms, over windows of `max(20, L)` samples: `x` is the mean of one window, the
+//! *base* what it is without load, and the excess `x − base`. Above `max(ln 1.5, 3σ/√n)` the level is too high, above
+//! half of that high enough. If the level has been halved and the excess has not fallen by 30 %, then the load was not
+//! the cause: the service is slower than it was, `x` is the new base and the level goes back to where it came from.
+
+use std::time::Duration;
+
+/// The fewest samples in a window.
+const WINDOW: f64 = 20.0;
+/// How much of the way the base goes to a window that lies below it, and above it.
+const DOWN: f64 = 0.2;
+const UP: f64 = 0.002;
+/// What the excess must have fallen to once the level is halved, if load was the cause.
+const STILL: f64 = 0.7;
+
+/// What a full window shows.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Finding {
+    /// Latency as without load, or not much above.
+    Fine,
+    /// The level is too high.
+    Overload,
+    /// It was not the load: back to this level.
+    NotLoad(f64),
+}
+
+#[derive(Clone, Debug, Default)]
+pub(crate) struct LatencyGuard {
+    samples: f64,
+    mean: f64,
+    /// Sum of squared distances from the mean (Welford).
+    spread: f64,
+    base: Option<f64>,
+    /// The level and the excess at the first of the cuts that followed each other.
+    cut_from: Option<(f64, f64)>,
+    holds: bool,
+}
+
+impl LatencyGuard {
+    /// Takes the duration of a success of the current epoch, at level `level`; says what it found once a window is full.
+    pub(crate) fn observe(&mut self, duration: Duration, level: f64) -> Option<Finding> {
+        let x = duration.as_secs_f64().max(1e-9).ln();
+        self.samples += 1.0;
+        let off = x - self.mean;
+        self.mean += off / self.samples;
+        self.spread += off * (x - self.mean);
+        if self.samples < level.max(WINDOW) {
+            return None;
+        }
+        let (n, x, deviation) = (self.samples, self.mean, (self.spread / (self.samples - 1.0)).sqrt());
+        self.forget_window();
+        Some(self.judge(x, level, 1.5_f64.ln().max(3.0 * deviation / n.sqrt())))
+    }
+
+    fn judge(&mut self, x: f64, level: f64, threshold: f64) -> Finding {
+        let base = *self.base.get_or_insert(x);
+        let excess = x - base;
+        self.base = Some(base + excess * if excess < 0.0 { DOWN } else { UP });
+        self.holds = excess > threshold / 2.0;
+        if excess <= threshold {
+            self.cut_from = None;
+            return Finding::Fine;
+        }
+        let (from, first) = *self.cut_from.get_or_insert((level, excess));
+        if level <= from / 2.0 && excess > STILL * first {
+            self.base = Some(x);
+            self.cut_from = None;
+            self.holds = false;
+            return Finding::NotLoad(from);
+        }
+        Finding::Overload
+    }
+
+    /// Whether the level is high enough.
+    pub(crate) fn holds(&self) -> bool {
+        self.holds
+    }
+
+    /// What the running window has seen is of an epoch that is over.
+    pub(crate) fn forget_window(&mut self) {
+        (self.samples, self.mean, self.spread) = (0.0, 0.0, 0.0);
+    }
+}
