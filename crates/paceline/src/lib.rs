@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod adapt;
 pub mod backend;
 mod clock;
 mod error;
@@ -17,14 +18,16 @@ mod resets;
 mod set;
 mod wait;
 
+pub use adapt::{Feedback, Verdicts};
 pub use clock::{Clock, ManualClock};
 pub use error::Error;
 pub use joint::{Joint, JointAcquire, JointPermit};
 pub use key::{Amounts, Key, Named};
 pub use limiter::{OnFull, RateLimitPolicy, RateLimiter};
 pub use paceline_core::{
-    Algorithm, Anchor, Arrival, ChangeError, LimitKind, LimitView, Priority, Quota, QuotaError, Reset, ServerState,
-    Time,
+    Aimd, AimdBuilder, Algorithm, Anchor, Arrival, Breaker, BreakerBuilder, BreakerState, ChangeError, Controller,
+    CubicRate, Gradient, GradientBuilder, LimitKind, LimitView, ParameterError, Priority, Quota, QuotaError, Reset,
+    Sample, ServerState, Time, Vegas, VegasBuilder, Verdict,
 };
 pub use permit::Permit;
 pub use pool::{Choice, LimitPool, LimitPoolBuilder, PoolAcquire};

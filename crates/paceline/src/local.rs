@@ -5,12 +5,12 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::Duration;
 
 use paceline_core::{Arrival, Decision, Demand, Events, Grant, Limit, Order, Outcome, Returns, Set, Ticket, Time};
 use parking_lot::{Mutex, MutexGuard};
 use smallvec::SmallVec;
 
+use crate::adapt::Learning;
 use crate::joint::JointWait;
 use crate::plan::Plan;
 use crate::request::Terms;
@@ -37,9 +37,8 @@ pub(crate) struct Guarded {
     finished: u64,
     /// Those of the others that were taken into the set.
     taken: u64,
-    listening: bool,
-    pub(crate) waits: u64,
-    pub(crate) waited: Duration,
+    /// Made with the set where it is adaptive, else by the first verdict.
+    pub(crate) learning: Option<Box<Learning>>,
 }
 
 /// What a call leaves to be done without the lock.
@@ -54,15 +53,8 @@ impl Local {
         static SETS: AtomicU64 = AtomicU64::new(1);
         let id = SETS.fetch_add(1, Ordering::Relaxed);
         let set = Set::new(id, plan.limits(plan.clock.now()));
-        let guarded = Mutex::new(Guarded {
-            set,
-            keeper: None,
-            finished: 0,
-            taken: 0,
-            listening: false,
-            waits: 0,
-            waited: Duration::ZERO,
-        });
+        let learning = plan.described.make();
+        let guarded = Mutex::new(Guarded { set, keeper: None, finished: 0, taken: 0, learning });
         let (returns, in_person) = (Returns::new(), AtomicBool::new(false));
         let local = Arc::new(Self { guarded, plan, name, id, returns, in_person });
         local.note_completion(&local.lock().set);
@@ -106,9 +98,7 @@ impl Local {
 
     /// To be called before a demand is let wait: from here on every return comes to the lock.
     pub(crate) fn listen(&self, guard: &mut Guarded) {
-        guard.keeper();
-        if !guard.listening {
-            guard.listening = true;
+        if !std::mem::replace(&mut guard.keeper().listening, true) {
             self.returns.listen();
             self.take_in(guard);
         }
@@ -116,8 +106,7 @@ impl Local {
 
     /// Where nobody waits any more, permits need not come to the lock.
     fn rest(&self, guard: &mut Guarded) {
-        if guard.listening && guard.set.waiting() == 0 {
-            guard.listening = false;
+        if guard.set.waiting() == 0 && std::mem::take(&mut guard.keeper().listening) {
             self.returns.ignore();
         }
     }
@@ -188,8 +177,9 @@ impl Guarded {
     pub(crate) fn collect(&mut self, ticket: Ticket, since: Time) -> Option<Outcome> {
         let outcome = self.set.collect(ticket)?;
         if let Outcome::Granted(grant) = &outcome {
-            self.waits += 1;
-            self.waited = self.waited.saturating_add(grant.at.since(since));
+            let keeper = self.keeper();
+            keeper.waits += 1;
+            keeper.waited = keeper.waited.saturating_add(grant.at.since(since));
         }
         Some(outcome)
     }

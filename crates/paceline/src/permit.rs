@@ -3,9 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use paceline_core::{Arrival, Demand, Grant, ServerState, Time};
+use paceline_core::{Arrival, Demand, Grant, ServerState, Time, Verdict};
 use parking_lot::Mutex;
 
+use crate::adapt::Told;
 use crate::backend::RemotePermit;
 use crate::error::Error;
 use crate::key::{Amounts, Named};
@@ -34,6 +35,7 @@ pub struct Permit<'a> {
     held: Held,
     /// None where it did not wait, and did not arrive before.
     past: Option<Box<Past>>,
+    told: Told,
 }
 
 /// When a call first asked, where that was not the instant of its admission.
@@ -73,17 +75,17 @@ impl<'a> Permit<'a> {
     /// One that was to be had at once.
     #[inline]
     pub(crate) fn at_once(set: &'a LimitSet, grant: Grant) -> Self {
-        Self { set: Owner::Borrowed(set), held: Held::local(grant), past: None }
+        Self { set: Owner::Borrowed(set), held: Held::local(grant), past: None, told: Told::default() }
     }
 
     pub(crate) fn local(set: &'a LimitSet, grant: Grant, asked: Time, arrival: Arrival) -> Self {
         let past = Some(Box::new(Past { asked, arrival }));
-        Self { set: Owner::Borrowed(set), held: Held::local(grant), past }
+        Self { set: Owner::Borrowed(set), held: Held::local(grant), past, told: Told::default() }
     }
 
     pub(crate) fn remote(set: &'a LimitSet, permit: RemotePermit, asked: Time, arrival: Arrival) -> Self {
-        let past = Some(Box::new(Past { asked, arrival }));
-        Self { set: Owner::Borrowed(set), held: Held::Remote(Box::new(permit)), past }
+        let (held, past) = (Held::Remote(Box::new(permit)), Some(Box::new(Past { asked, arrival })));
+        Self { set: Owner::Borrowed(set), held, past, told: Told::default() }
     }
 
     /// Corrects what was charged to what was really used. The last call wins; keys that are not named stay as they are.
@@ -138,6 +140,42 @@ impl<'a> Permit<'a> {
         }
     }
 
+    /// Notes that the answer has begun, for a stream: the attempt's duration counts to here.
+    pub fn first_byte(&self) {
+        if let Store::Local(local) = &self.set().0 {
+            self.told.first_byte(local.now());
+        }
+    }
+
+    /// Says how the attempt that this permit was for has ended: once, what is said later is not heard. The permit stays
+    /// good until it is dropped; one that is dropped without a verdict says nothing of the service.
+    ///
+    /// The set counts it and tells its [controller](crate::LimitSetBuilder::adaptive); a
+    /// [`RateLimited`](Verdict::RateLimited) that names a wait pauses the whole set for as long. Everybody who shares the
+    /// set is held up by that, and nobody else: a set is a quota group. All of it is one step, so nobody is admitted
+    /// between a refusal and the closed gate. A refusal of an attempt that began before the latest cut closes the gate
+    /// too, but does not cut again.
+    ///
+    /// A set that lives elsewhere learns nothing from it.
+    ///
+    /// ```
+    /// use paceline::{LimitSet, Verdict};
+    /// use std::time::Duration;
+    ///
+    /// let api = LimitSet::builder("api").concurrency(8).build()?;
+    /// let permit = api.try_acquire(())?;
+    /// // … the service answers 429, with `Retry-After: 20` …
+    /// permit.report(Verdict::RateLimited { retry_after: Some(Duration::from_secs(20)) });
+    /// drop(permit);
+    /// assert!(api.try_acquire(()).unwrap_err().retry_after() > Some(Duration::from_secs(19)));
+    /// # Ok::<(), paceline::Error>(())
+    /// ```
+    pub fn report(&self, verdict: Verdict) {
+        if let (Held::Local { grant, .. }, Store::Local(local)) = (&self.held, &self.set().0) {
+            local.report(grant.at, &self.told, verdict);
+        }
+    }
+
     /// Gives the permit back and reports whether that reached the place where the set's state lives.
     ///
     /// # Errors
@@ -160,7 +198,8 @@ impl<'a> Permit<'a> {
     /// A permit of its own, which can outlive the borrow of its set.
     pub fn into_owned(mut self) -> Permit<'static> {
         let held = std::mem::replace(&mut self.held, Held::Nothing);
-        Permit { set: Owner::Owned(self.set().clone()), held, past: self.past.take() }
+        let (set, told) = (Owner::Owned(self.set().clone()), std::mem::take(&mut self.told));
+        Permit { set, held, past: self.past.take(), told }
     }
 
     /// The set that granted it: of a pool, the member.

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use paceline_core::{Demand, Index, Limit, LimitKind, LimitView, Quota, Time};
 
+use crate::adapt::Described;
 use crate::clock::Clock;
 use crate::error::Error;
 use crate::key::Key;
@@ -22,6 +23,7 @@ pub(crate) struct Plan {
     pub(crate) config: Box<[(Arc<str>, Arc<str>)]>,
     pub(crate) clock: Clock,
     pub(crate) hooks: Hooks,
+    pub(crate) described: Described,
 }
 
 /// The resources that permits give back.
@@ -65,6 +67,7 @@ impl Plan {
         config: Vec<(Arc<str>, Arc<str>)>,
         clock: Clock,
         hooks: Hooks,
+        described: Described,
     ) -> Result<Self, Error> {
         static SHAPES: AtomicU32 = AtomicU32::new(0);
         for (at, (key, spec)) in limits.iter().enumerate() {
@@ -91,6 +94,7 @@ impl Plan {
             config: config.into(),
             clock,
             hooks,
+            described,
         })
     }
 
@@ -152,6 +156,6 @@ impl Plan {
     }
 }
 
-fn index(at: usize) -> Index {
+pub(crate) fn index(at: usize) -> Index {
     Index::try_from(at).expect("fewer than 65,536 limits in a set")
 }

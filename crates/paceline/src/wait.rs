@@ -14,6 +14,7 @@ mod hooks;
 use std::sync::Arc;
 use std::task::Waker;
 use std::thread::Thread;
+use std::time::Duration;
 
 use paceline_core::{Ticket, Time};
 use smallvec::SmallVec;
@@ -48,7 +49,7 @@ impl Wake {
     }
 }
 
-/// Who keeps a set's time.
+/// What a set needs once somebody has had to wait: who keeps its time, and what waiting came to.
 #[derive(Debug)]
 pub(crate) struct Keeper {
     /// The tasks that sleep for waiting futures, one a runtime.
@@ -57,11 +58,24 @@ pub(crate) struct Keeper {
     pub(crate) leader: Option<Ticket>,
     /// Until when they sleep at most.
     pub(crate) armed: Time,
+    /// Whether permits that come back have to say so: somebody waits.
+    pub(crate) listening: bool,
+    /// Waits that ended in a grant.
+    pub(crate) waits: u64,
+    /// How long those took together.
+    pub(crate) waited: Duration,
 }
 
 impl Default for Keeper {
     fn default() -> Self {
-        Self { drivers: SmallVec::new(), leader: None, armed: Time::MAX }
+        Self {
+            drivers: SmallVec::new(),
+            leader: None,
+            armed: Time::MAX,
+            listening: false,
+            waits: 0,
+            waited: Duration::ZERO,
+        }
     }
 }
 

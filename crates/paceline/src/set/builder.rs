@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use paceline_core::Quota;
+use paceline_core::{Controller, CubicRate, Quota};
 
 use super::{LimitSet, Store};
+use crate::adapt::Described;
 use crate::backend::{Remote, RemoteSet};
 use crate::clock::Clock;
 use crate::error::Error;
@@ -21,13 +22,15 @@ pub struct LimitSetBuilder {
     config: Vec<(Arc<str>, Arc<str>)>,
     clock: Clock,
     hooks: Hooks,
+    described: Described,
     backend: Option<Arc<dyn Remote>>,
 }
 
 impl LimitSetBuilder {
     pub(super) fn new(name: Arc<str>) -> Self {
         let (limits, config, hooks) = (Vec::new(), Vec::new(), Hooks::default());
-        Self { name, limits, config, clock: Clock::default(), hooks, backend: None }
+        let (clock, described) = (Clock::default(), Described::default());
+        Self { name, limits, config, clock, hooks, described, backend: None }
     }
 
     /// A limit on calls, under the key `calls`: one unit a call, unless a demand names it.
@@ -53,6 +56,25 @@ impl LimitSetBuilder {
     /// A limit on calls in flight: the resource `concurrency`.
     pub fn concurrency(self, capacity: u64) -> Self {
         self.resource("concurrency", capacity)
+    }
+
+    /// Lets `controller` set how many may be in flight, from the verdicts that [`Permit::report`](crate::Permit::report)
+    /// brings: the resource `concurrency`, which is made if it is missing. A [`concurrency`](Self::concurrency) that is
+    /// stated as well is what the controller never exceeds.
+    ///
+    /// There is one state a set, shared by all who have a handle: a set is a quota group. Whatever shares a quota should
+    /// share a set, and nothing else should.
+    pub fn adaptive(mut self, controller: impl Controller + Clone + Sync + 'static) -> Self {
+        self.described.level(controller);
+        self
+    }
+
+    /// Lets `controller` also limit the calls a second, for services whose rate is below one a round trip: the limit
+    /// `adaptive_rate` on calls, beside whatever is stated, unlimited until the first refusal. Its state is the set's, as
+    /// that of [`adaptive`](Self::adaptive).
+    pub fn adaptive_rate(mut self, controller: CubicRate) -> Self {
+        self.described.rate(controller);
+        self
     }
 
     /// Labels the set, for whoever gets a permit of it from a pool: a region, an endpoint, the name of a key.
@@ -83,7 +105,7 @@ impl LimitSetBuilder {
     ///
     /// # Errors
     ///
-    /// Names the limit that cannot be kept, or the key that is given twice.
+    /// Names the limit that cannot be kept, or the key that is given twice; a set that lives elsewhere cannot be adaptive.
     pub fn build(self) -> Result<LimitSet, Error> {
         let name = Arc::clone(&self.name);
         Ok(self.template()?.make(name))
@@ -95,8 +117,13 @@ impl LimitSetBuilder {
     ///
     /// As [`build`](Self::build).
     pub fn template(self) -> Result<Template, Error> {
-        let plan = Plan::new(&self.name, self.limits, self.config, self.clock, self.hooks)?;
-        Ok(Template { plan: Arc::new(plan), backend: self.backend })
+        let Self { name, mut limits, config, clock, hooks, mut described, backend } = self;
+        if backend.is_some() && !described.is_empty() {
+            return Err(Error::LocalOnly { set: name, what: "learning from verdicts" });
+        }
+        described.settle_in(&name, &mut limits)?;
+        let plan = Plan::new(&name, limits, config, clock, hooks, described)?;
+        Ok(Template { plan: Arc::new(plan), backend })
     }
 
     fn with(mut self, key: impl Into<Arc<str>>, spec: Spec) -> Self {

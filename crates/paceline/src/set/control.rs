@@ -6,6 +6,7 @@ use std::time::Duration;
 use paceline_core::{ChangeError, Grant, LimitView, Quota, ServerState};
 
 use super::{LimitSet, Store};
+use crate::adapt::{Feedback, Verdicts};
 use crate::error::Error;
 use crate::key::Named;
 use crate::local::Local;
@@ -29,6 +30,8 @@ pub struct Snapshot {
     pub waits: u64,
     /// How long those waited together.
     pub waited: Duration,
+    /// What it has learnt from how attempts ended.
+    pub feedback: Feedback,
     /// How long the gate stays closed, if it is.
     pub paused: Option<Duration>,
     /// Whether the set was closed.
@@ -38,7 +41,8 @@ pub struct Snapshot {
 impl Snapshot {
     pub(crate) fn idle(name: Arc<str>, limits: Vec<LimitSnapshot>) -> Self {
         let (waiting, granted, active, waits, waited) = (0, 0, 0, 0, Duration::ZERO);
-        Self { name, limits, waiting, granted, active, waits, waited, paused: None, closed: false }
+        let feedback = Feedback::default();
+        Self { name, limits, waiting, granted, active, waits, waited, feedback, paused: None, closed: false }
     }
 
     /// The limit of that key.
@@ -86,7 +90,8 @@ impl LimitSet {
         changed.map_err(|source| self.limit_error(index, source))
     }
 
-    /// Puts another capacity in force on a resource limit. Units out above it are a debt that returning permits pay.
+    /// Puts another capacity in force on a resource limit. Units out above it are a debt that returning permits pay. Where
+    /// a controller sizes that limit, it is the most that the controller can give.
     ///
     /// # Errors
     ///
@@ -94,7 +99,11 @@ impl LimitSet {
     pub fn set_capacity(&self, key: impl Named, capacity: u64) -> Result<(), Error> {
         let index = key.index(self)?;
         let local = self.local("changing a capacity")?;
-        let changed = local.step(|guard, now, events| guard.set.set_capacity(now, index, capacity, events));
+        let changed = local.step(|guard, now, events| {
+            let learning = guard.learning.as_mut();
+            let capacity = learning.map_or(capacity, |learning| learning.restated(index, capacity));
+            guard.set.set_capacity(now, index, capacity, events)
+        });
         changed.map_err(|source| self.limit_error(index, source))
     }
 
@@ -148,7 +157,8 @@ impl LimitSet {
         Ok(())
     }
 
-    /// Makes this set, live, what `other` is: the same keys, with the other's quotas and capacities.
+    /// Makes this set, live, what `other` is: the same keys, with the other's quotas and capacities, and its controllers
+    /// anew.
     pub(crate) fn become_like(&self, other: &Self) -> Result<(), Error> {
         let differs = |why: String| Error::Incompatible { set: Arc::clone(self.shared_name()), why };
         if self.plan().keys() != other.plan().keys() {
@@ -161,11 +171,23 @@ impl LimitSet {
                 return Err(differs(format!("`{key}` is of another sort there")));
             }
         }
+        if !self.plan().described.is_like(&other.plan().described) {
+            return Err(differs("only one of them has that controller".into()));
+        }
+        let local = self.local("becoming another set")?;
+        let controllers = other.plan().described.make();
+        if controllers.is_some() {
+            // The old ones would take what follows for their ceilings.
+            local.step(|guard, _, _| guard.learning = None);
+        }
         for ((key, _), theirs) in specs() {
             match theirs {
                 Spec::Rate(quota) | Spec::Calls(quota) => self.set_quota(&**key, **quota)?,
                 Spec::Resource(capacity) => self.set_capacity(&**key, *capacity)?,
             }
+        }
+        if controllers.is_some() {
+            local.step(|guard, _, _| guard.learning = controllers);
         }
         Ok(())
     }
@@ -195,7 +217,8 @@ impl Local {
         let snapshot = self.snapshot();
         let mut limits = snapshot.limits.iter().zip(self.plan.specs());
         let untouched = limits.all(|(limit, spec)| limit.view.used == 0 && spec.describes(&limit.view));
-        let idle = snapshot.active == 0 && snapshot.waiting == 0;
+        let learnt = !self.plan.described.is_empty() && snapshot.feedback.verdicts != Verdicts::default();
+        let idle = snapshot.active == 0 && snapshot.waiting == 0 && !learnt;
         untouched && idle && snapshot.paused.is_none() && !snapshot.closed
     }
 
@@ -209,8 +232,9 @@ impl Local {
             waiting: view.waiting,
             granted: view.granted,
             active: self.active(&guard),
-            waits: guard.waits,
-            waited: guard.waited,
+            waits: guard.keeper.as_ref().map_or(0, |keeper| keeper.waits),
+            waited: guard.keeper.as_ref().map_or(Duration::ZERO, |keeper| keeper.waited),
+            feedback: guard.learning.as_ref().map_or_else(Feedback::default, |learning| learning.feedback()),
             paused: view.paused,
             closed: view.closed,
         }

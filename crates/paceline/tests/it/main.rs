@@ -1,5 +1,6 @@
 //! The library from outside, by concern. Time is tokio's paused clock or a manual one, except where a name says real.
 
+mod adapt;
 mod cancel;
 mod defects;
 mod errors;

@@ -1,0 +1,91 @@
+//! The controllers that a set is described with. Every set made from the description gets its own.
+
+use std::fmt;
+use std::sync::Arc;
+
+use paceline_core::{ChangeError, Controller, CubicRate, Index};
+
+use super::learning::{Learning, Level, Rate, UNLIMITED};
+use crate::error::Error;
+use crate::plan::Spec;
+
+/// The limit that a controller of concurrency sizes.
+const CONCURRENCY: &str = "concurrency";
+/// The limit that a controller of the rate sets: beside what is stated, so that this stays in force as it is.
+const RATE: &str = "adaptive_rate";
+
+/// What to learn by.
+#[derive(Clone, Default)]
+pub(crate) struct Described {
+    level: Option<Arc<Make>>,
+    rate: Option<CubicRate>,
+    places: Places,
+}
+
+type Make = dyn Fn() -> Box<dyn Controller> + Send + Sync;
+
+/// Where in the set the controllers' limits are.
+#[derive(Clone, Copy, Default)]
+struct Places {
+    level: Index,
+    ceiling: u64,
+    rate: Index,
+}
+
+impl Described {
+    pub(crate) fn level(&mut self, controller: impl Controller + Clone + Sync + 'static) {
+        self.level = Some(Arc::new(move || Box::new(controller.clone())));
+    }
+
+    pub(crate) fn rate(&mut self, controller: CubicRate) {
+        self.rate = Some(controller);
+    }
+
+    /// Whether nothing but verdicts is to be counted.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.level.is_none() && self.rate.is_none()
+    }
+
+    /// Whether both learn by the same sorts of controller.
+    pub(crate) fn is_like(&self, other: &Self) -> bool {
+        self.level.is_some() == other.level.is_some() && self.rate.is_some() == other.rate.is_some()
+    }
+
+    /// Finds the controllers' limits among those of the set, or adds them.
+    pub(crate) fn settle_in(&mut self, set: &Arc<str>, limits: &mut Vec<(Arc<str>, Spec)>) -> Result<(), Error> {
+        if let Some(make) = &self.level {
+            let at = limits.iter().position(|(key, _)| &**key == CONCURRENCY);
+            let at = at.unwrap_or_else(|| {
+                limits.push((CONCURRENCY.into(), Spec::Resource(u64::MAX)));
+                limits.len() - 1
+            });
+            let (key, spec) = &mut limits[at];
+            let Spec::Resource(capacity) = spec else { return Err(Error::limit(set, key, ChangeError::NotAResource)) };
+            (self.places.level, self.places.ceiling) = (crate::plan::index(at), *capacity);
+            *capacity = make().level().min(*capacity);
+        }
+        if self.rate.is_some() {
+            self.places.rate = crate::plan::index(limits.len());
+            limits.push((RATE.into(), Spec::Calls(Arc::new(UNLIMITED))));
+        }
+        Ok(())
+    }
+
+    /// The state of a new set.
+    pub(crate) fn make(&self) -> Option<Box<Learning>> {
+        if self.is_empty() {
+            return None;
+        }
+        let Places { level: sized, ceiling, rate: set } = self.places;
+        let level = self.level.as_ref().map(|make| Level::new(make(), sized, ceiling));
+        let rate = self.rate.clone().map(|controller| Rate::new(controller, set));
+        Some(Box::new(Learning::new(level, rate)))
+    }
+}
+
+impl fmt::Debug for Described {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { level, rate, .. } = self;
+        f.debug_struct("Described").field("level", &level.is_some()).field("rate", &rate.is_some()).finish()
+    }
+}
