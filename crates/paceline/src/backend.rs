@@ -232,6 +232,11 @@ impl RemotePermit {
         self.backend.settle_later(self.id, actual);
     }
 
+    /// None of anything that it was charged.
+    pub(crate) fn nothing(&self) -> Demand {
+        self.charged.lock().parts().iter().map(|part| (part.limit, 0)).collect()
+    }
+
     pub(crate) fn charged(&self, limit: Index) -> u64 {
         self.charged.lock().units(limit).unwrap_or(0)
     }

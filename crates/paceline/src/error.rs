@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use paceline_core::ChangeError;
+use paceline_core::{ChangeError, ParameterError};
 
 /// What went wrong, with the values that it was about. Every message ends in what to do.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -88,6 +88,24 @@ pub enum Error {
     /// A burst given to a limiter that has no rate.
     #[error("a burst was given to a limiter without a rate; give it a rate too, or leave the burst out")]
     BurstWithoutRate,
+    /// The breaker of an endpoint is open: nothing is sent.
+    #[error("`{set}` fails call after call and is left alone; try again in {retry_after:?}")]
+    BreakerOpen {
+        /// The limit set; of a pool whose members all fail, the pool.
+        set: Arc<str>,
+        /// When it is tried again.
+        retry_after: Duration,
+    },
+    /// A parameter that makes no sense.
+    #[error("`{parameter}` is {value}; it must be {range}")]
+    Parameter {
+        /// Its name.
+        parameter: &'static str,
+        /// What it was given.
+        value: String,
+        /// What it may be.
+        range: String,
+    },
     /// A name the registry has not.
     #[error("nothing is registered as `{name}`; registered are {}", list(.known))]
     UnknownName {
@@ -156,7 +174,7 @@ impl Error {
     #[must_use]
     pub fn is_retryable(&self) -> bool {
         match self {
-            Self::NotNow { .. } | Self::DeadlineExceeded { .. } => true,
+            Self::NotNow { .. } | Self::DeadlineExceeded { .. } | Self::BreakerOpen { .. } => true,
             Self::Backend { retryable, .. } => *retryable,
             _ => false,
         }
@@ -167,12 +185,20 @@ impl Error {
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::NotNow { retry_after, .. } => *retry_after,
+            Self::BreakerOpen { retry_after, .. } => Some(*retry_after),
             _ => None,
         }
     }
 
     pub(crate) fn limit(set: &Arc<str>, key: &Arc<str>, source: impl Into<ChangeError>) -> Self {
         Self::Limit { set: Arc::clone(set), key: Arc::clone(key), source: source.into() }
+    }
+}
+
+impl From<ParameterError> for Error {
+    fn from(error: ParameterError) -> Self {
+        let ParameterError { parameter, value, range } = error;
+        Self::Parameter { parameter, value: value.to_string(), range }
     }
 }
 

@@ -9,12 +9,14 @@ mod key;
 mod limiter;
 mod local;
 mod permit;
+mod pipeline;
 mod plan;
 mod pool;
 pub mod presets;
 mod registry;
 mod request;
 mod resets;
+mod retry;
 mod set;
 mod wait;
 
@@ -30,10 +32,14 @@ pub use paceline_core::{
     Sample, ServerState, Time, Vegas, VegasBuilder, Verdict,
 };
 pub use permit::Permit;
+pub use pipeline::{
+    Attempt, Call, CallError, Outcome, Pipeline, PipelineBuilder, RateLimitHit, Source, by_error, until,
+};
 pub use pool::{Choice, LimitPool, LimitPoolBuilder, PoolAcquire};
 pub use registry::Registry;
 pub use request::Request;
 pub use resets::ResetsAt;
+pub use retry::{Retry, RetryBudget};
 pub use set::{LimitSet, LimitSetBuilder, LimitSnapshot, Snapshot, Template};
 pub use wait::{Acquire, Waiting};
 

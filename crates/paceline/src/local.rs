@@ -161,6 +161,14 @@ impl Local {
         self.step(|guard, now, events| guard.set.cancel(now, ticket, events));
     }
 
+    /// A grant that came to nothing.
+    pub(crate) fn undo(&self, grant: Grant) {
+        self.step(|guard, now, events| {
+            guard.set.undo(now, grant);
+            guard.set.pump(now, events);
+        });
+    }
+
     /// Permits that are out.
     pub(crate) fn active(&self, guard: &Guarded) -> u64 {
         guard.set.granted().saturating_sub(guard.finished + self.returns.count())

@@ -176,6 +176,17 @@ impl<'a> Permit<'a> {
         }
     }
 
+    /// Gives it back as if it had never been: its rates get back what they still can.
+    pub(crate) fn undo(mut self) {
+        match (std::mem::replace(&mut self.held, Held::Nothing), &self.set().0) {
+            (Held::Local { grant, corrected }, Store::Local(local)) => {
+                local.undo(corrected.into_inner().map_or(grant, |corrected| *corrected));
+            }
+            (Held::Remote(permit), _) => permit.settle(permit.nothing()),
+            _ => {}
+        }
+    }
+
     /// Gives the permit back and reports whether that reached the place where the set's state lives.
     ///
     /// # Errors

@@ -121,7 +121,7 @@ impl LimitPool {
     /// As [`LimitSet::try_acquire`]; [`NotNow`](Error::NotNow) says when the first member will have room, and an error
     /// for good is that of the first member, where it holds for all.
     pub fn try_acquire(&self, amounts: impl Amounts) -> Result<Permit<'_>, Error> {
-        self.try_now(&self.resolve(&amounts)?)
+        self.try_now(&self.resolve(&amounts)?, &Terms::default())
     }
 
     /// Waits for whichever member has room first.
@@ -134,7 +134,7 @@ impl LimitPool {
     ///
     /// As [`PoolAcquire`].
     pub fn acquire(&self, amounts: impl Amounts) -> PoolAcquire<'_> {
-        PoolAcquire::new(self, self.resolve(&amounts))
+        PoolAcquire::new(self, self.resolve(&amounts), Terms::default())
     }
 
     /// The same on this thread.
@@ -143,15 +143,18 @@ impl LimitPool {
     ///
     /// As [`acquire`](Self::acquire).
     pub fn acquire_blocking(&self, amounts: impl Amounts) -> Result<Permit<'_>, Error> {
-        let demands = self.resolve(&amounts)?;
-        match self.try_now(&demands) {
-            Err(Error::NotNow { .. }) => on_a_thread(|| PoolAcquire::new(self, Ok(demands))),
+        self.block_with(self.resolve(&amounts)?, Terms::default())
+    }
+
+    pub(crate) fn block_with(&self, demands: Vec<Demand>, terms: Terms) -> Result<Permit<'_>, Error> {
+        match self.try_now(&demands, &terms) {
+            Err(Error::NotNow { .. }) => on_a_thread(|| PoolAcquire::new(self, Ok(demands), terms)),
             answer => answer,
         }
     }
 
     /// The demand on each member.
-    fn resolve(&self, amounts: &impl Amounts) -> Result<Vec<Demand>, Error> {
+    pub(crate) fn resolve(&self, amounts: &impl Amounts) -> Result<Vec<Demand>, Error> {
         let mut misses: Vec<(usize, Error)> = Vec::new();
         let demands = self.0.members.iter().map(|set| {
             let mut demand = amounts.resolve_known(set, &mut |at, error| misses.push((at, error)));
@@ -170,12 +173,12 @@ impl LimitPool {
         }
     }
 
-    fn try_now(&self, demands: &[Demand]) -> Result<Permit<'_>, Error> {
+    fn try_now(&self, demands: &[Demand], terms: &Terms) -> Result<Permit<'_>, Error> {
         let (mut soonest, mut refused) = (None, None);
         for at in self.0.choice.order(&self.0.members, demands, &self.0.turn) {
             let (set, mut demand) = (&self.0.members[at], demands[at].clone());
             let local = local(set);
-            let (decision, now, arrival) = local.try_acquire(&mut demand, &Terms::default());
+            let (decision, now, arrival) = local.try_acquire(&mut demand, terms);
             match decision {
                 Decision::Granted => return Ok(Permit::local(set, Grant { at: now, charged: demand }, now, arrival)),
                 Decision::Wait(wait) => soonest = Some(soonest.map_or(wait, |soonest| wait.min(soonest))),

@@ -6,12 +6,13 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use paceline_core::{Arrival, Claim, Decision, Demand, Order, Outcome, Party, Priority, Ticket, Time, Waiter};
+use paceline_core::{Arrival, Claim, Decision, Demand, Order, Outcome, Party, Ticket, Time, Waiter};
 
 use super::{LimitPool, local};
 use crate::error::Error;
 use crate::local::arrive;
 use crate::permit::Permit;
+use crate::request::Terms;
 use crate::wait::{Wake, ensure_driver};
 
 /// Waits for whichever member has room first. Made by [`LimitPool::acquire`].
@@ -22,6 +23,7 @@ use crate::wait::{Wake, ensure_driver};
 #[must_use = "futures do nothing unless polled"]
 pub struct PoolAcquire<'a> {
     pool: &'a LimitPool,
+    terms: Terms,
     state: State,
 }
 
@@ -41,20 +43,23 @@ struct Place {
 }
 
 impl<'a> PoolAcquire<'a> {
-    pub(super) fn new(pool: &'a LimitPool, demands: Result<Vec<Demand>, Error>) -> Self {
-        Self { pool, state: State::Asking(demands) }
+    pub(crate) fn new(pool: &'a LimitPool, demands: Result<Vec<Demand>, Error>, terms: Terms) -> Self {
+        Self { pool, terms, state: State::Asking(demands) }
     }
 
     fn enqueue(&self, demands: Vec<Demand>, context: &Context<'_>) -> Vec<Place> {
         let claim = Arc::new(Claim::new());
-        let mut arrival = arrive(Time::ZERO);
+        let Terms { priority, deadline, arrival: first } = self.terms;
+        let mut arrival = first.unwrap_or_else(|| arrive(Time::ZERO));
         let mut places = Vec::with_capacity(demands.len());
         for (member, demand) in demands.into_iter().enumerate() {
             let number = u32::try_from(member).expect("fewer than 2^32 members");
             let party = Party::AnyOf { claim: Arc::clone(&claim), member: number };
             let local = local(&self.pool.members()[member]);
             let (place, waiting) = local.step(|guard, now, events| {
-                arrival.at = now;
+                if first.is_none() {
+                    arrival.at = now;
+                }
                 let wait = match guard.set.at_best(now, &demand, false) {
                     Decision::Wait(wait) => wait,
                     Decision::Granted | Decision::Never(_) => Duration::MAX,
@@ -62,8 +67,8 @@ impl<'a> PoolAcquire<'a> {
                 let waiting = local.waiting(guard, now, &demand, wait);
                 let waiter = Waiter {
                     demand,
-                    order: Order::new(arrival, Priority::Normal),
-                    deadline: None,
+                    order: Order::new(arrival, priority),
+                    deadline: deadline.map(|deadline| now + deadline),
                     party: Some(Box::new(party)),
                     waker: Some(Wake::Task(context.waker().clone())),
                 };
@@ -79,7 +84,7 @@ impl<'a> PoolAcquire<'a> {
 
     fn look(&mut self, context: &Context<'_>) -> Poll<Result<Permit<'a>, Error>> {
         let State::Waiting(places) = &mut self.state else { return Poll::Pending };
-        let mut granted = None;
+        let (mut granted, mut late) = (None, false);
         for place in places.iter_mut().filter(|place| place.refused.is_none()) {
             let set = &self.pool.members()[place.member];
             let mut guard = local(set).lock();
@@ -89,12 +94,17 @@ impl<'a> PoolAcquire<'a> {
                     granted = Some(Permit::local(set, grant, place.since, place.arrival));
                 }
                 Some(Outcome::Refused(refusal)) => place.refused = Some(local(set).refused(refusal)),
-                Some(Outcome::TimedOut) => {}
+                Some(Outcome::TimedOut) => late = true,
             }
         }
         if let Some(permit) = granted {
             self.leave();
             return Poll::Ready(Ok(permit));
+        }
+        if late {
+            // The deadline is everybody's.
+            self.leave();
+            return Poll::Ready(Err(self.deadline_exceeded()));
         }
         if places.iter().all(|place| place.refused.is_some()) {
             let refused = places.iter_mut().find_map(|place| place.refused.take());
@@ -104,6 +114,11 @@ impl<'a> PoolAcquire<'a> {
             ensure_driver(local(&self.pool.members()[place.member]))?;
         }
         Poll::Pending
+    }
+
+    fn deadline_exceeded(&self) -> Error {
+        let deadline = self.terms.deadline.unwrap_or_default();
+        Error::DeadlineExceeded { set: self.pool.name().into(), deadline }
     }
 
     fn leave(&mut self) {
@@ -122,7 +137,7 @@ impl<'a> Future for PoolAcquire<'a> {
         let this = &mut *self;
         if let State::Asking(demands) = &mut this.state {
             let demands = std::mem::replace(demands, Ok(Vec::new()))?;
-            match this.pool.try_now(&demands) {
+            match this.pool.try_now(&demands, &this.terms) {
                 Err(Error::NotNow { .. }) => {}
                 answer => return Poll::Ready(answer),
             }

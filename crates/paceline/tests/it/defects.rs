@@ -1,9 +1,11 @@
 //! What other limiters did wrong, each once.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 
-use paceline::{Error, LimitSet, Quota, RateLimitPolicy, RateLimiter, Registry};
+use paceline::{
+    Aimd, CallError, Error, LimitSet, Pipeline, Quota, RateLimitPolicy, RateLimiter, Registry, Retry, Verdict,
+};
 
 use crate::support::{assert_all_came_back, counted, millis, others_run, secs, timed};
 
@@ -80,4 +82,61 @@ async fn nothing_is_held_while_something_else_is_waited_for() {
     let mut waiter = Box::pin(set.acquire(()));
     assert!(futures::poll!(&mut waiter).is_pending());
     assert_eq!(set.snapshot().limit("concurrency").unwrap().used, 0);
+}
+
+/// Retries were not charged: a permit was taken once, around all attempts.
+#[tokio::test(start_paused = true)]
+async fn a_retry_is_charged_like_a_first_try() {
+    // A service that fails every request twice, and counts what it gets.
+    let seen = Mutex::new(Vec::new());
+    let service = |number: u32| {
+        seen.lock().unwrap().push(tokio::time::Instant::now());
+        std::future::ready(if number < 3 { Err("connection reset") } else { Ok(()) })
+    };
+    let worst = || {
+        let seen = std::mem::take(&mut *seen.lock().unwrap());
+        let within = |at: &tokio::time::Instant| seen.iter().filter(|it| *it >= at && **it - *at < secs(1)).count();
+        seen.iter().map(within).max()
+    };
+    let api = || LimitSet::builder("api").calls(Quota::per_second(10)).build().unwrap();
+
+    let limits = api();
+    let wrapped = (0..10).map(|_| async {
+        let _permit = limits.acquire(()).await.unwrap();
+        for number in 1..=3 {
+            if service(number).await.is_ok() {
+                return;
+            }
+        }
+    });
+    futures::future::join_all(wrapped).await;
+    assert_eq!(worst(), Some(30), "three times the limit");
+
+    let retry = Retry::attempts(3).backoff(secs(0), secs(0));
+    let pipeline = Pipeline::over(api()).retry(retry).build().unwrap();
+    let calls = (0..10).map(|_| pipeline.run((), |attempt| service(attempt.number())));
+    let outcomes = futures::future::join_all(calls).await;
+    assert!(outcomes.iter().all(|outcome| outcome.is_success() && outcome.attempts == 3));
+    assert_eq!(worst(), Some(10));
+}
+
+/// A 429 that the client returned as an answer was counted as a success, and the level grew on it.
+#[tokio::test(start_paused = true)]
+async fn a_refusal_that_came_as_a_value_is_not_a_success() {
+    let eager = Aimd::builder().recovery_threshold(1).build().unwrap();
+    let api = LimitSet::builder("api").adaptive(eager).build().unwrap();
+    let pipeline = Pipeline::over(&api).build().unwrap();
+    let swallow = |_| std::future::ready(Ok::<u16, String>(429));
+    // The seed's rule: what does not raise has succeeded.
+    let raised = |result: &Result<u16, String>| result.as_ref().map_or(Verdict::Permanent, |_| Verdict::Success);
+    let by_status = |result: &Result<u16, String>| match result {
+        Ok(429) => Verdict::RateLimited { retry_after: None },
+        other => raised(other),
+    };
+    drop(pipeline.call(()).run(swallow, raised).await);
+    assert_eq!((api.snapshot().feedback.verdicts.success, api.snapshot().feedback.cuts), (1, 0));
+    let outcome = pipeline.call(()).run(swallow, by_status).await;
+    assert!(matches!(outcome.result, Err(CallError::Rejected(429))));
+    let feedback = api.snapshot().feedback;
+    assert_eq!((feedback.verdicts.success, feedback.verdicts.rate_limited, feedback.cuts), (1, 1, 1));
 }

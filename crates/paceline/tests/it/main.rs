@@ -1,6 +1,7 @@
 //! The library from outside, by concern. Time is tokio's paused clock or a manual one, except where a name says real.
 
 mod adapt;
+mod call;
 mod cancel;
 mod defects;
 mod errors;
@@ -16,6 +17,7 @@ mod permits;
 mod polls;
 mod pool;
 mod pool_choice;
+mod retry;
 mod runtimes;
 mod settling;
 mod stress;
