@@ -340,6 +340,27 @@ async fn in_a_pool_a_deadline_and_a_place_are_kept() {
     assert_eq!((&*set, took), ("regions", secs(3)));
     assert!(pool.snapshot().iter().all(|member| member.waiting == 0));
     drop(held);
+
+    // A retry stands before those who came after its first attempt.
+    let pipeline = Pipeline::over(&pool).retry(exact()).build().unwrap();
+    let retried = tokio::spawn(async move {
+        let call = |attempt: Attempt| async move {
+            attempt.retry_after(secs(5));
+            if attempt.number() == 1 { Err("reset by peer") } else { Ok(()) }
+        };
+        timed(pipeline.run((), call)).await.1
+    });
+    others_run().await;
+    let mut held: Vec<_> = (0..2).map(|_| pool.try_acquire(()).unwrap()).collect();
+    let mut later = Box::pin(pool.acquire(()));
+    assert!(futures::poll!(&mut later).is_pending());
+    tokio::time::sleep(secs(6)).await;
+    held.pop();
+    others_run().await;
+    assert!(retried.is_finished());
+    assert_eq!(retried.await.unwrap(), secs(6));
+    drop(later.await.unwrap());
+    drop(held);
 }
 
 #[tokio::test(start_paused = true)]
