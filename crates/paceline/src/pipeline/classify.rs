@@ -14,9 +14,9 @@ use crate::error::Error;
 /// How an attempt ended, by its error: the default of a [`Pipeline`](crate::Pipeline).
 ///
 /// A value is a success. An error that is, or boxes, a [`RateLimitHit`] is a rate limit with that hit's Retry-After; an
-/// [`Error`] of limits is transient or permanent as it says itself; a timeout of tokio's is overload. Any other is looked at for the words of a rate limit
-/// (429, "rate limit", "too many requests", "quota exceeded", "throttl…"), and taken for transient where it has none. A
-/// classifier of your own knows more; `match`ing on the error is all it needs.
+/// [`Error`] of limits is transient or permanent as it says itself; a timeout of tokio's is
+/// overload. Any other is read by [`Verdict::from_text`] for the words of a rate limit, and taken for transient where it
+/// has none. A classifier of your own knows more; `match`ing on the error is all it needs.
 pub fn by_error<T, E: fmt::Display + 'static>(result: &Result<T, E>) -> Verdict {
     let Err(error) = result else { return Verdict::Success };
     let any: &dyn Any = error;
@@ -32,7 +32,7 @@ pub fn by_error<T, E: fmt::Display + 'static>(result: &Result<T, E>) -> Verdict 
     match any.downcast_ref::<Error>().or_else(|| find(boxed?)) {
         Some(error) if error.is_retryable() => Verdict::Transient,
         Some(_) => Verdict::Permanent,
-        None => by_words(&error.to_string()).unwrap_or(Verdict::Transient),
+        None => Verdict::from_text(&error.to_string()).unwrap_or(Verdict::Transient),
     }
 }
 
@@ -108,10 +108,4 @@ impl RateLimitHit {
 fn find<'a, E: StdError + 'static>(error: &'a (dyn StdError + 'static)) -> Option<&'a E> {
     let mut chain = std::iter::successors(Some(error), |error| (**error).source());
     chain.find_map(|error| error.downcast_ref())
-}
-
-fn by_words(text: &str) -> Option<Verdict> {
-    let text = text.to_ascii_lowercase().replace(['_', '-'], " ");
-    let phrases = ["429", "rate limit", "ratelimit", "too many requests", "quota exceeded", "throttl"];
-    phrases.iter().any(|phrase| text.contains(phrase)).then_some(Verdict::RateLimited { retry_after: None })
 }
