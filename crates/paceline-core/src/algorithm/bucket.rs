@@ -51,10 +51,14 @@ impl Bucket {
     /// Whether `units` can be charged now: what [`ready`](Self::ready) says, without the when.
     #[inline]
     pub(crate) fn has_room(&self, now: Time, units: u64) -> bool {
-        let level = self.level_at(now);
         match self.depth {
-            PACED => level == 0 && units <= self.amount,
-            depth => units <= depth && level <= self.weight(depth - units),
+            PACED => self.level_at(now) == 0 && units <= self.amount,
+            depth if units > depth => false,
+            depth => {
+                let allowed = self.weight(depth - units);
+                // Most often there is room whatever has drained.
+                self.level <= allowed || self.level_at(now) <= allowed
+            }
         }
     }
 
