@@ -3,6 +3,9 @@
 //! * [`memory`]: the plainest backend that can be: core's engine behind the seam for remote ones. What a real backend
 //!   does by a script or in shared memory, it does under a lock, so it shows what the seam asks for.
 //! * [`conformance`]: one suite of behaviour that every backend passes.
+//! * [`scenario`]: what the controllers make of simulated services, held against an oracle; `cargo run --release -p
+//!   paceline-testkit --bin scenarios` prints it as a table.
 
 pub mod conformance;
 pub mod memory;
+pub mod scenario;

@@ -192,17 +192,16 @@ impl Aimd {
     }
 
     fn cut(&mut self, factor: f64, now: Time) {
-        self.limit = (self.limit * factor).max(self.rules.min_concurrent as f64);
-        self.successes = 0;
+        self.set((self.limit * factor).max(self.rules.min_concurrent as f64), now);
         self.cuts += 1;
         self.epoch = Some(now);
     }
 
     fn succeeded(&mut self, sample: &Sample, now: Time) {
-        if let Some(finding) = self.latency.as_mut().and_then(|guard| guard.observe(sample.duration, self.limit)) {
+        if let Some(finding) = self.latency.as_mut().and_then(|guard| guard.observe(sample, self.limit)) {
             match finding {
                 Finding::Overload => return self.cut(LATENCY_CUT, now),
-                Finding::NotLoad(level) => self.limit = level,
+                Finding::NotLoad(level) => self.set(level, now),
                 Finding::Fine => {}
             }
         }
@@ -211,18 +210,25 @@ impl Aimd {
         }
         let held = self.latency.as_ref().is_some_and(LatencyGuard::holds);
         if !held && self.successes as f64 >= self.limit.max(self.rules.recovery_threshold as f64) {
-            self.grow();
+            self.grow(now);
         }
     }
 
-    fn grow(&mut self) {
+    fn grow(&mut self, now: Time) {
         let faster = self.limit * self.rules.recovery_factor;
-        self.limit = if faster < NEAR_BAD * self.bad { faster.max(self.limit + 1.0) } else { self.limit + 1.0 };
-        self.limit = self.limit.min(self.rules.max_concurrent as f64);
-        self.successes = 0;
+        let next = if faster < NEAR_BAD * self.bad { faster.max(self.limit + 1.0) } else { self.limit + 1.0 };
+        self.set(next.min(self.rules.max_concurrent as f64), now);
         if self.limit > PAST_BAD * self.bad {
             self.bad = f64::INFINITY;
         }
+    }
+
+    fn set(&mut self, limit: f64, now: Time) {
+        if limit != self.limit {
+            self.latency.iter_mut().for_each(|guard| guard.restart(now));
+        }
+        self.limit = limit;
+        self.successes = 0;
     }
 }
 
@@ -235,7 +241,6 @@ impl Controller for Aimd {
             Verdict::RateLimited { .. } | Verdict::Overloaded => {
                 self.bad = self.limit;
                 self.cut(self.rules.backoff_factor, now);
-                self.latency.iter_mut().for_each(LatencyGuard::forget_window);
             }
             Verdict::Success => self.succeeded(sample, now),
             // They say nothing of load.

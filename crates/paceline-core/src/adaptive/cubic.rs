@@ -2,12 +2,14 @@
 //!
 //! * Off until the first throttle: no rate at all.
 //! * Throttle, of the current epoch: `max = min(sent, allowed)`, `rate = 0.7 · max`.
-//! * Otherwise: `rate = 0.4 · (t − K)³ + max`, `t` seconds after the throttle, with `K = ∛(0.3 · max / 0.4)`, the time at which
-//!   it is back at what failed; at most twice what is sent.
+//! * Otherwise: `rate = 0.4 · (t − K)³ + max`, `t` seconds after the throttle, with `K = ∛((max − rate at the throttle) / 0.4)`,
+//!   which is `∛(0.3 · max / 0.4)`, the time at which it is back at what failed; at most twice what is sent.
 //!
-//! After the client rate limiter of the AWS SDKs (their "adaptive" retry mode), whose tables of values are the tests. Two
-//! differences: a throttle counts once an epoch, since there ten refusals at once leave 3 % of the rate; and the floor is
-//! a tenth of the rate last seen to work, not only a fixed 0.5 a second.
+//! After the client rate limiter of the AWS SDKs (their "adaptive" retry mode), whose tables of values are the tests. The
+//! differences: a throttle counts once an epoch, since there ten refusals at once leave 3 % of the rate. One that comes
+//! with nothing but refusals since the last, as from a window that is still full, lowers the rate but not `max`. The
+//! floor is a fifth of the rate last seen to work, not only a fixed 0.5 a second. And what was sent in the very first
+//! second counts as of a second, or the first burst would be taken for a rate.
 
 use std::time::Duration;
 
@@ -26,7 +28,7 @@ const SMOOTH: f64 = 0.8;
 const MEASURED: f64 = 2.0;
 /// The least rate, in units a second, and as a share of what was seen to work.
 const FLOOR: f64 = 0.5;
-const FLOOR_SHARE: f64 = 0.1;
+const FLOOR_SHARE: f64 = 0.2;
 
 /// A rate in units a second; none until the first throttle.
 ///
@@ -52,8 +54,12 @@ const FLOOR_SHARE: f64 = 0.1;
 pub struct CubicRate {
     /// Units a second, once there was a throttle.
     allowed: f64,
-    /// The curve is drawn to this.
+    /// What failed, to which the curve returns.
     max: f64,
+    /// What the latest throttle left.
+    from: f64,
+    /// Nothing but refusals came since the latest throttle.
+    refused: bool,
     throttled: Option<Time>,
     cuts: u64,
     sent: Meter,
@@ -70,25 +76,33 @@ impl CubicRate {
         if sample.verdict == Verdict::Success {
             self.worked.count(now);
         }
+        // Nothing shorter than a second shows a rate; what is in flight is sent, too.
+        let sent = self.sent.rate(now).unwrap_or((self.sent.all + sample.in_flight.saturating_sub(1)) as f64);
         let wanted = match self.throttled {
             epoch if sample.verdict.is_throttle() && sample.is_of(epoch) => {
-                self.max = self.sent.rate(now);
-                if epoch.is_some() {
-                    self.max = self.max.min(self.allowed);
+                let failed = if epoch.is_some() { sent.min(self.allowed) } else { sent };
+                if !std::mem::replace(&mut self.refused, true) {
+                    self.max = failed;
                 }
                 self.throttled = Some(now);
                 self.cuts += 1;
-                BETA * self.max
+                BETA * failed
             }
-            Some(at) if !sample.verdict.is_throttle() => self.curve(now.since(at)),
+            Some(at) if !sample.verdict.is_throttle() => {
+                self.refused &= !sample.is_of(Some(at));
+                self.curve(now.since(at))
+            }
             _ => return,
         };
-        let floor = FLOOR.max(FLOOR_SHARE * self.worked.rate(now));
-        self.allowed = wanted.min(2.0 * self.sent.rate(now)).max(floor);
+        let floor = FLOOR.max(FLOOR_SHARE * self.worked.rate(now).unwrap_or(self.worked.all as f64));
+        self.allowed = wanted.min(2.0 * sent).max(floor);
+        if self.throttled == Some(now) {
+            self.from = self.allowed;
+        }
     }
 
     fn curve(&self, since: Duration) -> f64 {
-        let k = (self.max * (1.0 - BETA) / SCALE).cbrt();
+        let k = ((self.max - self.from).max(0.0) / SCALE).cbrt();
         SCALE * (since.as_secs_f64() - k).powi(3) + self.max
     }
 
@@ -128,7 +142,9 @@ impl CubicRate {
 struct Meter {
     smooth: f64,
     counted: u64,
+    /// When the first was counted, and how many in all.
     first: Option<Time>,
+    all: u64,
     /// The half second that runs, as a number of them.
     running: f64,
 }
@@ -141,6 +157,7 @@ impl Meter {
             self.running = half;
         }
         self.counted += 1;
+        self.all += 1;
         if half > self.running {
             let rate = self.counted as f64 * MEASURED / (half - self.running);
             self.smooth = rate * SMOOTH + self.smooth * (1.0 - SMOOTH);
@@ -149,14 +166,10 @@ impl Meter {
         }
     }
 
-    /// What was measured; before the first half second is over, what was counted in the time since the first.
-    fn rate(&self, now: Time) -> f64 {
-        match self.first {
-            Some(first) if self.smooth == 0.0 => {
-                self.counted as f64 / now.since(first).as_secs_f64().max(0.5 / MEASURED)
-            }
-            _ => self.smooth,
-        }
+    /// Units a second, once there was a second.
+    fn rate(&self, now: Time) -> Option<f64> {
+        let first = self.first.filter(|first| now.since(*first) >= Duration::from_secs(1));
+        first.map(|_| self.smooth)
     }
 }
 
@@ -175,7 +188,7 @@ mod tests {
 
     #[test]
     fn the_curve_is_that_of_the_aws_sdks() {
-        let cubic = CubicRate { max: 10.0, ..CubicRate::default() };
+        let cubic = CubicRate { max: 10.0, from: 7.0, ..CubicRate::default() };
         let table = [
             (0, 7.0),
             (1, 9.648_936_009_66),
@@ -192,7 +205,7 @@ mod tests {
 
     #[test]
     fn the_curve_after_throttles_is_that_of_the_aws_sdks() {
-        let (mut cubic, mut at, mut rate) = (CubicRate { max: 10.0, ..CubicRate::default() }, 5, 0.0);
+        let (mut cubic, mut at, mut rate) = (CubicRate { max: 10.0, from: 7.0, ..CubicRate::default() }, 5, 0.0);
         let table = [
             (5, false, 7.0),
             (6, false, 9.648_936_009_66),
@@ -206,7 +219,7 @@ mod tests {
         for (second, throttled, expected) in table {
             if throttled {
                 rate *= BETA;
-                (cubic.max, at) = (rate, second);
+                (cubic.max, cubic.from, at) = (rate, BETA * rate, second);
             } else {
                 rate = cubic.curve(Duration::from_secs(second - at));
             }

@@ -1,0 +1,216 @@
+//! A client as Paceline is one: core's set, a controller that resizes its concurrency, and retries that hold nothing.
+
+use std::time::Duration;
+
+use paceline_core::{
+    Aimd, Arrival, Controller, CubicRate, Decision, Demand, Events, Gradient, Grant, Index, Limit, Order, Outcome,
+    Priority, Quota, Sample, Set, Ticket, Time, Verdict, Waiter,
+};
+
+use super::rivals::{Seed, Vector};
+use super::{Trace, Who};
+
+const CONCURRENCY: Index = 0;
+const RATE: Index = 1;
+/// Retries that may wait before no more input is taken.
+const WAITING_RETRIES: usize = 100;
+
+/// How much there is to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Load {
+    /// More than can be done.
+    Backlog,
+    /// So many calls at a time, each followed by another.
+    AtOnce(usize),
+    /// So many calls, all at the start.
+    Once(usize),
+}
+
+/// What a row names besides AIMD-R.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Extra {
+    /// Nothing.
+    Nothing,
+    /// The latency guard.
+    LatencyGuard,
+    /// The rate controller.
+    Cubic,
+}
+
+/// One client of a scenario.
+#[derive(Clone, Copy, Debug)]
+pub struct Setup {
+    /// The level at the start.
+    pub initial: u64,
+    /// The highest level.
+    pub max: u64,
+    /// What the row names.
+    pub extra: Extra,
+    /// What it has to do.
+    pub load: Load,
+    /// When it gives an attempt up.
+    pub timeout: Duration,
+}
+
+/// An attempt to be sent.
+pub(super) type Sent = usize;
+
+#[derive(Debug)]
+pub(super) struct Call {
+    order: Order,
+    pub(super) attempts: u32,
+    began: Time,
+    ticket: Option<Ticket>,
+    grant: Option<Grant>,
+}
+
+#[derive(Debug)]
+pub(super) struct Client {
+    pub(super) setup: Setup,
+    set: Set<usize>,
+    controller: Box<dyn Controller>,
+    cubic: Option<CubicRate>,
+    pub(super) calls: Vec<Call>,
+    in_flight: u64,
+    /// Calls that were begun and not yet ended for good.
+    unfinished: usize,
+    pub(super) retries: usize,
+    pub(super) trace: Trace,
+}
+
+impl Client {
+    pub(super) fn new(number: u64, setup: Setup, who: Who) -> Self {
+        let (initial, max) = (setup.initial, setup.max);
+        let aimd = Aimd::builder().initial_concurrent(initial).max_concurrent(max).backoff_factor(0.7);
+        let aimd = if setup.extra == Extra::LatencyGuard { aimd.latency_guard() } else { aimd };
+        let gradient = Gradient::builder().initial_concurrent(initial).min_concurrent(1).max_concurrent(max);
+        let controller: Box<dyn Controller> = match who {
+            Who::Ours => Box::new(aimd.build().expect("parameters in range")),
+            Who::Gradient => Box::new(gradient.build().expect("parameters in range")),
+            Who::Vector => Box::new(Vector::new(initial, max)),
+            Who::Seed => Box::new(Seed::new(initial, max)),
+        };
+        let ours = who == Who::Ours;
+        let mut limits = vec![Limit::resource(initial).expect("a capacity above zero")];
+        let cubic = (ours && setup.extra == Extra::Cubic).then(CubicRate::default);
+        if cubic.is_some() {
+            // Off until the first throttle; a bucket from the start, since a window would hand its whole past to it.
+            let off = Quota::per_second(u64::from(u32::MAX)).burst(u64::from(u32::MAX));
+            limits.push(Limit::rate(off, Time::ZERO).expect("a quota that can be kept"));
+        }
+        Self {
+            setup,
+            set: Set::new(number, limits),
+            controller,
+            cubic,
+            calls: Vec::new(),
+            in_flight: 0,
+            unfinished: 0,
+            retries: 0,
+            trace: Trace { levels: vec![(Time::ZERO, initial)], ..Trace::default() },
+        }
+    }
+
+    /// Takes as much input as there is room for; what is granted at once is to be sent.
+    pub(super) fn pull(&mut self, now: Time, sent: &mut Vec<Sent>) {
+        while self.set.waiting() == 0 && self.retries < WAITING_RETRIES && self.has_input() {
+            let number = self.calls.len();
+            let arrival = Arrival { at: now, number: number as u64 + 1 };
+            let order = Order::new(arrival, Priority::Normal);
+            self.calls.push(Call { order, attempts: 0, began: now, ticket: None, grant: None });
+            self.unfinished += 1;
+            self.ask(number, now, sent);
+        }
+    }
+
+    fn has_input(&self) -> bool {
+        match self.setup.load {
+            Load::Backlog => true,
+            Load::AtOnce(calls) => self.unfinished < calls,
+            Load::Once(calls) => self.calls.len() < calls,
+        }
+    }
+
+    /// Asks for a permit, for a first attempt or another one.
+    pub(super) fn ask(&mut self, number: usize, now: Time, sent: &mut Vec<Sent>) {
+        let mut demand: Demand = [(CONCURRENCY, 1)].into_iter().collect();
+        if self.cubic.is_some() {
+            demand.add(RATE, 1);
+        }
+        let order = self.calls[number].order;
+        let mut events = Events::default();
+        if self.set.try_acquire(now, &mut demand, order, &mut events) == Decision::Granted {
+            self.granted(number, Grant { at: now, charged: demand }, now, sent);
+        } else {
+            let waiter = Waiter { demand, order, deadline: None, party: None, waker: Some(number) };
+            self.calls[number].ticket = Some(self.set.enqueue(now, waiter, &mut events));
+        }
+        self.collect(events, now, sent);
+    }
+
+    fn granted(&mut self, number: usize, grant: Grant, now: Time, sent: &mut Vec<Sent>) {
+        let call = &mut self.calls[number];
+        (call.began, call.grant, call.ticket) = (now, Some(grant), None);
+        call.attempts += 1;
+        self.in_flight += 1;
+        self.trace.most_in_flight = self.trace.most_in_flight.max(self.in_flight);
+        sent.push(number);
+    }
+
+    /// Time passed.
+    pub(super) fn pump(&mut self, now: Time, sent: &mut Vec<Sent>) {
+        let mut events = Events::default();
+        self.set.pump(now, &mut events);
+        self.collect(events, now, sent);
+    }
+
+    pub(super) fn next(&self) -> Option<Time> {
+        self.set.next()
+    }
+
+    fn collect(&mut self, events: Events<usize>, now: Time, sent: &mut Vec<Sent>) {
+        for number in events.woken {
+            let outcome = self.calls[number].ticket.and_then(|ticket| self.set.collect(ticket));
+            match outcome {
+                Some(Outcome::Granted(grant)) => self.granted(number, grant, now, sent),
+                other => panic!("nothing refuses here, but {other:?}"),
+            }
+        }
+    }
+
+    /// When an attempt is given up.
+    pub(super) fn gives_up(&self, number: usize) -> Time {
+        self.calls[number].began + self.setup.timeout
+    }
+
+    /// An attempt ended: the controllers learn from it, and what it held is free. Says whether to try again.
+    pub(super) fn ended(&mut self, number: usize, verdict: Verdict, now: Time, sent: &mut Vec<Sent>) -> bool {
+        let began = self.calls[number].began;
+        let sample = Sample { verdict, began, duration: now.since(began), in_flight: self.in_flight };
+        self.in_flight -= 1;
+        self.controller.update(&sample, now);
+        let mut events = Events::default();
+        if let Some(cubic) = &mut self.cubic {
+            cubic.update(&sample, now);
+            if let Some(quota) = cubic.quota() {
+                self.set.set_quota(now, RATE, quota, &mut events).expect("a quota that can be kept");
+            }
+        }
+        if let Verdict::RateLimited { retry_after: Some(pause) } = verdict {
+            self.set.pause(now, pause, &mut events);
+        }
+        let level = self.controller.level();
+        if self.trace.levels.last().is_some_and(|(_, last)| *last != level) {
+            self.trace.levels.push((now, level));
+            self.set.set_capacity(now, CONCURRENCY, level, &mut events).expect("a capacity above zero");
+        }
+        self.trace.cuts = self.controller.cuts();
+        if let Some(grant) = self.calls[number].grant.take() {
+            self.set.release(now, &grant, &mut events);
+        }
+        self.collect(events, now, sent);
+        let again = verdict.is_retryable();
+        self.unfinished -= usize::from(!again);
+        again
+    }
+}
