@@ -9,6 +9,7 @@ mod aimd;
 mod cubic;
 mod gradient;
 mod latency;
+mod pacing;
 mod vegas;
 
 use std::fmt;
@@ -20,6 +21,7 @@ use crate::verdict::Verdict;
 pub use aimd::{Aimd, AimdBuilder};
 pub use cubic::CubicRate;
 pub use gradient::{Gradient, GradientBuilder};
+pub use pacing::Pacing;
 pub use vegas::{Vegas, VegasBuilder};
 
 /// One attempt, ended.

@@ -46,7 +46,9 @@ mod time;
 mod verdict;
 mod view;
 
-pub use adaptive::{Aimd, AimdBuilder, Controller, CubicRate, Gradient, GradientBuilder, Sample, Vegas, VegasBuilder};
+pub use adaptive::{
+    Aimd, AimdBuilder, Controller, CubicRate, Gradient, GradientBuilder, Pacing, Sample, Vegas, VegasBuilder,
+};
 pub use breaker::{Breaker, BreakerBuilder, BreakerState, Pass};
 pub use claim::Claim;
 pub use decision::{Decision, Refusal};

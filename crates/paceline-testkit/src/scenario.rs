@@ -16,6 +16,7 @@ mod service;
 mod sim;
 mod table;
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 pub use bar::Bar;
@@ -24,13 +25,13 @@ pub use outcome::{Answer, Outcome, Trace};
 pub use rivals::{Seed, Vector};
 pub use service::{Change, Latency, Rule, Service};
 pub use sim::run;
-pub use table::table;
+pub use table::{levels, table, told, troubles};
 
 /// A service, its clients, and what is expected of ours.
 #[derive(Clone, Debug)]
 pub struct Scenario {
     /// In the words of the design's table.
-    pub name: &'static str,
+    pub name: Cow<'static, str>,
     /// The service at the start.
     pub service: Service,
     /// What becomes of it.

@@ -15,6 +15,7 @@ mod headers;
 mod history;
 mod idle;
 mod order;
+mod pacing;
 mod passing;
 mod plain;
 mod reconfigure;

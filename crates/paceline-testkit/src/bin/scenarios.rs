@@ -50,19 +50,10 @@ fn print_text(scenario: &Scenario, who: Who, outcomes: &[Outcome], ok: bool) {
         percent(worst(outcomes, Outcome::throttled, f64::max)),
         plot(scenario, &outcomes[0]),
     );
-    if !ok && who == Who::Ours {
+    if who == Who::Ours {
         for (outcome, seed) in outcomes.iter().zip(1..) {
-            let missed: Vec<_> = scenario.missed(outcome).iter().map(ToString::to_string).collect();
-            if !missed.is_empty() {
-                println!(
-                    "    seed {seed}: {:.3} {:.4} in flight {} cuts {} last 429 {:?}; missed {}",
-                    scenario.goodput(outcome),
-                    outcome.throttled(),
-                    outcome.traces[0].most_in_flight,
-                    outcome.traces[0].cuts,
-                    outcome.throttles().last().map(|it| it.as_nanos() as f64 / 1e9),
-                    missed.join(", ")
-                );
+            for bar in scenario.missed(outcome) {
+                println!("    seed {seed} misses: {bar}");
             }
         }
     }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use paceline_core::{
     Aimd, Arrival, Controller, CubicRate, Decision, Demand, Events, Gradient, Grant, Index, Limit, Order, Outcome,
-    Priority, Quota, Sample, Set, Ticket, Time, Verdict, Waiter,
+    Pacing, Priority, Quota, Sample, Set, Ticket, Time, Verdict, Waiter,
 };
 
 use super::rivals::{Seed, Vector};
@@ -35,6 +35,8 @@ pub enum Extra {
     LatencyGuard,
     /// The rate controller.
     Cubic,
+    /// So many requests a period are told, and nothing of how they are counted.
+    Told(u64, Duration),
 }
 
 /// One client of a scenario.
@@ -70,6 +72,11 @@ pub(super) struct Client {
     set: Set<usize>,
     controller: Box<dyn Controller>,
     cubic: Option<CubicRate>,
+    pacing: Option<Pacing>,
+    /// What is set on the limits.
+    quota: Option<Quota>,
+    capacity: u64,
+    rated: bool,
     pub(super) calls: Vec<Call>,
     in_flight: u64,
     /// Calls that were begun and not yet ended for good.
@@ -98,11 +105,25 @@ impl Client {
             let off = Quota::per_second(u64::from(u32::MAX)).burst(u64::from(u32::MAX));
             limits.push(Limit::rate(off, Time::ZERO).expect("a quota that can be kept"));
         }
+        let mut pacing = None;
+        if let Extra::Told(amount, period) = setup.extra {
+            let told = Quota::new(amount, period);
+            pacing = ours.then(|| Pacing::new(told).expect("a quota that can be kept"));
+            let quota = pacing.as_ref().map_or(told, Pacing::quota);
+            limits.push(Limit::rate(quota, Time::ZERO).expect("a quota that can be kept"));
+        }
+        let capacity = pacing.as_ref().and_then(Pacing::in_flight).map_or(initial, |most| most.min(initial));
+        limits[0] = Limit::resource(capacity).expect("a capacity above zero");
+        let rated = limits.len() > 1;
         Self {
             setup,
             set: Set::new(number, limits),
             controller,
             cubic,
+            pacing,
+            quota: None,
+            capacity,
+            rated,
             calls: Vec::new(),
             in_flight: 0,
             unfinished: 0,
@@ -134,7 +155,7 @@ impl Client {
     /// Asks for a permit, for a first attempt or another one.
     pub(super) fn ask(&mut self, number: usize, now: Time, sent: &mut Vec<Sent>) {
         let mut demand: Demand = [(CONCURRENCY, 1)].into_iter().collect();
-        if self.cubic.is_some() {
+        if self.rated {
             demand.add(RATE, 1);
         }
         let order = self.calls[number].order;
@@ -188,22 +209,14 @@ impl Client {
         let began = self.calls[number].began;
         let sample = Sample { verdict, began, duration: now.since(began), in_flight: self.in_flight };
         self.in_flight -= 1;
-        self.controller.update(&sample, now);
         let mut events = Events::default();
-        if let Some(cubic) = &mut self.cubic {
-            cubic.update(&sample, now);
-            if let Some(quota) = cubic.quota() {
-                self.set.set_quota(now, RATE, quota, &mut events).expect("a quota that can be kept");
-            }
+        if !self.set_rate(&sample, now, &mut events) {
+            self.controller.update(&sample, now);
         }
         if let Verdict::RateLimited { retry_after: Some(pause) } = verdict {
             self.set.pause(now, pause, &mut events);
         }
-        let level = self.controller.level();
-        if self.trace.levels.last().is_some_and(|(_, last)| *last != level) {
-            self.trace.levels.push((now, level));
-            self.set.set_capacity(now, CONCURRENCY, level, &mut events).expect("a capacity above zero");
-        }
+        self.set_level(now, &mut events);
         self.trace.cuts = self.controller.cuts();
         if let Some(grant) = self.calls[number].grant.take() {
             self.set.release(now, &grant, &mut events);
@@ -212,5 +225,31 @@ impl Client {
         let again = verdict.is_retryable();
         self.unfinished -= usize::from(!again);
         again
+    }
+
+    /// Only what changes is set. Says whether the sample is explained by the rate, and no matter of concurrency.
+    fn set_rate(&mut self, sample: &Sample, now: Time, events: &mut Events<usize>) -> bool {
+        self.cubic.iter_mut().for_each(|cubic| cubic.update(sample, now));
+        let explained = self.pacing.as_mut().is_some_and(|pacing| pacing.update(sample, now, None));
+        let quota = self.cubic.as_ref().and_then(CubicRate::quota).or(self.pacing.as_ref().map(Pacing::quota));
+        if quota != self.quota {
+            self.quota = quota;
+            let set = quota.map(|quota| self.set.set_quota(now, RATE, quota, events));
+            set.transpose().expect("a quota that can be kept");
+        }
+        explained
+    }
+
+    fn set_level(&mut self, now: Time, events: &mut Events<usize>) {
+        let level = self.controller.level();
+        if self.trace.levels.last().is_some_and(|(_, last)| *last != level) {
+            self.trace.levels.push((now, level));
+        }
+        let most = self.pacing.as_ref().and_then(Pacing::in_flight).unwrap_or(u64::MAX);
+        let capacity = level.min(most);
+        if capacity != self.capacity {
+            self.capacity = capacity;
+            self.set.set_capacity(now, CONCURRENCY, capacity, events).expect("a capacity above zero");
+        }
     }
 }

@@ -40,6 +40,8 @@ struct Sim<'a> {
     scenario: &'a Scenario,
     service: Running,
     clients: Vec<Client>,
+    /// When each client will look again: a wake at another time is one that was put off.
+    wakes: Vec<Option<Time>>,
     /// By time, then in the order in which they were made.
     queue: BinaryHeap<Reverse<(Time, u64, Event)>>,
     made: u64,
@@ -59,6 +61,7 @@ pub fn run(scenario: &Scenario, who: Who, seed: u64) -> Outcome {
         scenario,
         service: Running::new(scenario.service),
         clients: clients.collect(),
+        wakes: vec![Some(Time::ZERO); scenario.clients.len()],
         queue: BinaryHeap::new(),
         made: 0,
         rng: SmallRng::seed_from_u64(seed),
@@ -105,7 +108,9 @@ impl Sim<'_> {
                 }
                 client
             }
+            Event::Wake(client) if self.wakes[client] != Some(now) => return,
             Event::Wake(client) => {
+                self.wakes[client] = None;
                 self.clients[client].pump(now, &mut sent);
                 client
             }
@@ -121,7 +126,11 @@ impl Sim<'_> {
             self.at(now + there, Event::Arrive(client, call));
         }
         if let Some(next) = self.clients[client].next() {
-            self.at(next.max(now), Event::Wake(client));
+            let next = next.max(now);
+            if self.wakes[client].is_none_or(|wake| next < wake) {
+                self.wakes[client] = Some(next);
+                self.at(next, Event::Wake(client));
+            }
         }
     }
 

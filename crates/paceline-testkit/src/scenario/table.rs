@@ -15,18 +15,17 @@ const fn ms(milliseconds: u64) -> Duration {
 
 /// What `--concurrency auto` is: 10 at the start, up to 50.
 const AUTO: Setup = Setup { initial: 10, max: 50, extra: Extra::Nothing, load: Load::Backlog, timeout: secs(600) };
-/// A tenth of a second, of which a fiftieth on the way.
+/// What a request of most rows takes; the way there and back takes no time.
 const TENTH: Latency = Latency::About(ms(100));
-const NETWORK: Duration = ms(0);
 const ROUND_TRIP: f64 = 0.1;
 
 fn service(rule: Rule, work: Latency) -> Service {
-    Service { rule, work, network: NETWORK, jitter: Duration::ZERO, retry_after: None }
+    Service { rule, work, network: Duration::ZERO, jitter: Duration::ZERO, retry_after: None }
 }
 
 fn scenario(name: &'static str, rule: Rule, setup: Setup, lasts: Duration, ideal_rate: f64) -> Scenario {
     Scenario {
-        name,
+        name: name.into(),
         service: service(rule, TENTH),
         changes: Vec::new(),
         clients: vec![setup],
@@ -39,13 +38,12 @@ fn scenario(name: &'static str, rule: Rule, setup: Setup, lasts: Duration, ideal
 /// All rows, in the order of the design.
 #[must_use]
 pub fn table() -> Vec<Scenario> {
-    let mut rows = levels();
-    rows.extend(troubles());
-    rows
+    [levels(), troubles(), told()].concat()
 }
 
 /// Which level is right.
-fn levels() -> Vec<Scenario> {
+#[must_use]
+pub fn levels() -> Vec<Scenario> {
     let full = 50.0 / ROUND_TRIP;
     let of_cap = |cap: f64| cap / 0.1;
     let with = |extra| Setup { extra, ..AUTO };
@@ -95,8 +93,9 @@ fn levels() -> Vec<Scenario> {
     ]
 }
 
-/// What goes wrong.
-fn troubles() -> Vec<Scenario> {
+/// What goes wrong, and what must not be made of it.
+#[must_use]
+pub fn troubles() -> Vec<Scenario> {
     let full = 50.0 / ROUND_TRIP;
     let change = |at, rule| Change { at: secs(at), rule, work: TENTH };
     let level = |from, to, low, high| Bar::Level { from: secs(from), to: secs(to), low, high };
@@ -144,4 +143,60 @@ fn troubles() -> Vec<Scenario> {
             ..scenario("two clients, cap 20", Rule::Cap(20), AUTO, secs(60), 20.0 / 0.1)
         },
     ]
+}
+
+/// Told the rate, and not how it is counted.
+#[must_use]
+pub fn told() -> Vec<Scenario> {
+    let window = |counts_refused| Rule::Window { amount: 50, period: secs(1), counts_refused };
+    let servers = [
+        ("bucket of 5", Rule::Bucket { rate: 50, burst: 5 }, 5.0),
+        ("full bucket", Rule::Bucket { rate: 50, burst: 50 }, 50.0),
+        ("strict window", window(false), 0.0),
+        ("window that counts refusals", window(true), 0.0),
+    ];
+    let mut rows = Vec::new();
+    for jitter in [0, 20, 200] {
+        for (name, rule, burst) in servers {
+            rows.push(Scenario {
+                name: format!("told 50/s: {name}, jitter {jitter} ms").into(),
+                service: jittery(rule, jitter),
+                clients: vec![Setup { extra: Extra::Told(50, secs(1)), ..AUTO }],
+                ideal: burst + 50.0 * 60.0,
+                bars: if jitter < 200 { few_refusals(0.93) } else { vec![Bar::Goodput(0.88), Bar::Throttled(0.02)] },
+                ..scenario("", rule, AUTO, secs(60), 0.0)
+            });
+        }
+    }
+    for burst in [5, 300] {
+        rows.push(minutes(burst));
+    }
+    rows
+}
+
+/// 600 calls at 300 a minute: only who finds a full bucket early is done in the time.
+fn minutes(burst: u64) -> Scenario {
+    let (rule, calls) = (Rule::Bucket { rate: 5, burst }, 600);
+    let oracle = Duration::from_secs(calls - burst) / 5;
+    Scenario {
+        name: format!("told 300/min: bucket of {burst}, 600 calls in 1/0.93 of the ideal time").into(),
+        service: jittery(rule, 20),
+        clients: vec![Setup {
+            extra: Extra::Told(300, secs(60)),
+            load: Load::Once(usize::try_from(calls).unwrap_or(usize::MAX)),
+            ..AUTO
+        }],
+        lasts: oracle.mul_f64(1.0 / 0.93),
+        ideal: calls as f64,
+        bars: few_refusals(1.0),
+        ..scenario("", rule, AUTO, secs(0), 0.0)
+    }
+}
+
+fn few_refusals(goodput: f64) -> Vec<Bar> {
+    vec![Bar::Goodput(goodput), Bar::Throttled(0.02), Bar::NoThrottleAfter(secs(10))]
+}
+
+fn jittery(rule: Rule, jitter: u64) -> Service {
+    Service { network: ms(10), jitter: ms(jitter), ..service(rule, Latency::About(ms(30))) }
 }
