@@ -13,6 +13,7 @@ mod outcome;
 mod retry;
 mod rivals;
 mod service;
+mod setup;
 mod sim;
 mod table;
 
@@ -20,10 +21,10 @@ use std::borrow::Cow;
 use std::time::Duration;
 
 pub use bar::Bar;
-pub use client::{Extra, Load, Setup};
 pub use outcome::{Answer, Outcome, Trace};
 pub use rivals::{Seed, Vector};
 pub use service::{Change, Latency, Rule, Service};
+pub use setup::{Extra, Load, Setup};
 pub use sim::run;
 pub use table::{levels, table, told, troubles};
 

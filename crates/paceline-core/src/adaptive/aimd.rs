@@ -9,11 +9,15 @@
 //! * Success, with at least three quarters of the level in flight: counted. At `max(recovery_threshold, L)` of them, if
 //!   `recovery · L < 0.95 · bad`, then `L = max(L + 1, recovery · L)`, else `L += 1`. Above `1.25 · bad`, `bad` is forgotten.
 
+mod builder;
+
 use super::latency::{Finding, LatencyGuard};
 use super::{Controller, Sample};
-use crate::error::{ParameterError, check};
 use crate::time::Time;
 use crate::verdict::Verdict;
+
+pub use builder::AimdBuilder;
+pub(crate) use builder::check_levels;
 
 /// Near the level that failed it grows by one: from this share of it.
 const NEAR_BAD: f64 = 0.95;
@@ -49,104 +53,6 @@ pub struct Aimd {
     /// When the running epoch began.
     epoch: Option<Time>,
     latency: Option<LatencyGuard>,
-}
-
-/// Builds an [`Aimd`]. Defaults: initial 5, min 1, max 20, backoff 0.5, recovery threshold 10, recovery 1.2, no
-/// latency guard; names and values are those of PocketFlow Throttled's adaptive node.
-#[derive(Clone, Copy, Debug, PartialEq)]
-#[must_use]
-pub struct AimdBuilder {
-    initial_concurrent: u64,
-    min_concurrent: u64,
-    max_concurrent: u64,
-    backoff_factor: f64,
-    recovery_threshold: u64,
-    recovery_factor: f64,
-    latency_guard: bool,
-}
-
-impl AimdBuilder {
-    /// How many may be in flight at first (default: 5).
-    pub const fn initial_concurrent(mut self, attempts: u64) -> Self {
-        self.initial_concurrent = attempts;
-        self
-    }
-
-    /// The least that may be in flight (default: 1).
-    pub const fn min_concurrent(mut self, attempts: u64) -> Self {
-        self.min_concurrent = attempts;
-        self
-    }
-
-    /// The most that may be in flight (default: 20).
-    pub const fn max_concurrent(mut self, attempts: u64) -> Self {
-        self.max_concurrent = attempts;
-        self
-    }
-
-    /// What a cut leaves of the level (default: 0.5).
-    pub const fn backoff_factor(mut self, factor: f64) -> Self {
-        self.backoff_factor = factor;
-        self
-    }
-
-    /// Successes before the level grows; where the level is higher, so many as the level (default: 10).
-    pub const fn recovery_threshold(mut self, successes: u64) -> Self {
-        self.recovery_threshold = successes;
-        self
-    }
-
-    /// What the level grows by, far below what failed (default: 1.2).
-    pub const fn recovery_factor(mut self, factor: f64) -> Self {
-        self.recovery_factor = factor;
-        self
-    }
-
-    /// Also takes growing latency for overload: for services that queue instead of refusing (default: not).
-    pub const fn latency_guard(mut self) -> Self {
-        self.latency_guard = true;
-        self
-    }
-
-    /// The controller.
-    ///
-    /// # Errors
-    ///
-    /// Names the first value that is out of its range: `1 <= min <= initial <= max`, a backoff between 0 and 1, a
-    /// recovery above 1, a threshold of at least 1; none may be infinite.
-    pub fn build(self) -> Result<Aimd, ParameterError> {
-        check_levels(self.min_concurrent, self.initial_concurrent, self.max_concurrent)?;
-        let backoff = self.backoff_factor;
-        check("backoff_factor", backoff, backoff > 0.0 && backoff < 1.0, "above 0 and below 1")?;
-        let recovery = self.recovery_factor;
-        check("recovery_factor", recovery, recovery > 1.0, "above 1 and finite")?;
-        let threshold = self.recovery_threshold;
-        check("recovery_threshold", threshold as f64, threshold >= 1, "at least 1")?;
-        Ok(Aimd::new(self))
-    }
-}
-
-/// Refuses levels that are not `1 <= min <= initial <= max`.
-pub(crate) fn check_levels(min: u64, initial: u64, max: u64) -> Result<(), ParameterError> {
-    check("min_concurrent", min as f64, min >= 1, "at least 1")?;
-    let above_min = format!("at least `min_concurrent`, which is {min}");
-    check("max_concurrent", max as f64, max >= min, above_min)?;
-    let between = format!("from `min_concurrent` to `max_concurrent`: {min} to {max}");
-    check("initial_concurrent", initial as f64, (min..=max).contains(&initial), between)
-}
-
-impl Default for AimdBuilder {
-    fn default() -> Self {
-        Self {
-            initial_concurrent: 5,
-            min_concurrent: 1,
-            max_concurrent: 20,
-            backoff_factor: 0.5,
-            recovery_threshold: 10,
-            recovery_factor: 1.2,
-            latency_guard: false,
-        }
-    }
 }
 
 impl Default for Aimd {
@@ -198,7 +104,8 @@ impl Aimd {
     }
 
     fn succeeded(&mut self, sample: &Sample, now: Time) {
-        if let Some(finding) = self.latency.as_mut().and_then(|guard| guard.observe(sample, self.limit)) {
+        let least = self.rules.min_concurrent as f64;
+        if let Some(finding) = self.latency.as_mut().and_then(|guard| guard.observe(sample, self.limit, least)) {
             match finding {
                 Finding::Overload => return self.cut(LATENCY_CUT, now),
                 Finding::NotLoad(level) => self.set(level, now),

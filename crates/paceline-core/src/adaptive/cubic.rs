@@ -11,7 +11,11 @@
 //! floor is a fifth of the rate last seen to work, not only a fixed 0.5 a second. And what was sent in the very first
 //! second counts as of a second, or the first burst would be taken for a rate.
 
+mod meter;
+
 use std::time::Duration;
+
+use meter::Meter;
 
 use super::Sample;
 use crate::quota::Quota;
@@ -22,10 +26,6 @@ use crate::verdict::Verdict;
 const BETA: f64 = 0.7;
 /// How steep the curve is, in units a second per cubic second.
 const SCALE: f64 = 0.4;
-/// The weight of the newest measurement.
-const SMOOTH: f64 = 0.8;
-/// Measurements a second.
-const MEASURED: f64 = 2.0;
 /// The least rate, in units a second, and as a share of what was seen to work.
 const FLOOR: f64 = 0.5;
 const FLOOR_SHARE: f64 = 0.2;
@@ -135,46 +135,6 @@ impl CubicRate {
     pub fn reset(&mut self) {
         *self = Self::default();
     }
-}
-
-/// A rate measured every half second and smoothed.
-#[derive(Clone, Debug, Default)]
-struct Meter {
-    smooth: f64,
-    counted: u64,
-    /// When the first was counted, and how many in all.
-    first: Option<Time>,
-    all: u64,
-    /// The half second that runs, as a number of them.
-    running: f64,
-}
-
-impl Meter {
-    fn count(&mut self, now: Time) {
-        let half = (seconds(now) * MEASURED).floor();
-        if self.first.is_none() {
-            self.first = Some(now);
-            self.running = half;
-        }
-        self.counted += 1;
-        self.all += 1;
-        if half > self.running {
-            let rate = self.counted as f64 * MEASURED / (half - self.running);
-            self.smooth = rate * SMOOTH + self.smooth * (1.0 - SMOOTH);
-            self.counted = 0;
-            self.running = half;
-        }
-    }
-
-    /// Units a second, once there was a second.
-    fn rate(&self, now: Time) -> Option<f64> {
-        let first = self.first.filter(|first| now.since(*first) >= Duration::from_secs(1));
-        first.map(|_| self.smooth)
-    }
-}
-
-fn seconds(time: Time) -> f64 {
-    Duration::from_nanos(time.as_nanos()).as_secs_f64()
 }
 
 /// The curve against the tables of smithy-rs, `client_rate_limiter.rs`; what can be seen from outside is tested there.

@@ -3,7 +3,8 @@
 //! Latencies are compared as means of logarithms, over windows of `max(20, L)` samples: `x` is the mean of one window, the
 //! *base* what it is without load, and the excess `x − base`. Above `max(ln 1.5, 3σ/√n)` the level is too high, above
 //! half of that high enough. A window counts what began at the level as it is, and the level grows only after one.
-//! If the level has been halved and the excess has not fallen by 30 %, then the load was not
+//! If the level has been halved, or cannot
+//! fall any more, and the excess has not fallen by 30 %, then the load was not
 //! the cause: the service is slower than it was, `x` is the new base and the level goes back to where it came from.
 
 use super::Sample;
@@ -52,8 +53,8 @@ pub(crate) struct LatencyGuard {
 }
 
 impl LatencyGuard {
-    /// Takes a success of the current epoch, at level `level`; says what it found once a window is full.
-    pub(crate) fn observe(&mut self, sample: &Sample, level: f64) -> Option<Finding> {
+    /// Takes a success of the current epoch, at level `level`, which cannot fall below `least`; says what it found once a window is full.
+    pub(crate) fn observe(&mut self, sample: &Sample, level: f64, least: f64) -> Option<Finding> {
         if !sample.is_of(self.since) {
             return None;
         }
@@ -67,10 +68,10 @@ impl LatencyGuard {
         }
         let (n, x, deviation) = (self.samples, self.mean, (self.spread / (self.samples - 1.0)).sqrt());
         (self.samples, self.mean, self.spread) = (0.0, 0.0, 0.0);
-        Some(self.judge(x, level, LEAST.max(3.0 * deviation / n.sqrt())))
+        Some(self.judge(x, level, least, LEAST.max(3.0 * deviation / n.sqrt())))
     }
 
-    fn judge(&mut self, x: f64, level: f64, threshold: f64) -> Finding {
+    fn judge(&mut self, x: f64, level: f64, least: f64, threshold: f64) -> Finding {
         let base = self.base.unwrap_or_else(|| {
             self.lowest = x;
             x
@@ -86,7 +87,7 @@ impl LatencyGuard {
             return Finding::Fine;
         }
         let (from, first) = *self.cut_from.get_or_insert((level, excess));
-        if level <= from / 2.0 && excess > STILL * first {
+        if level <= least.max(from / 2.0) && excess > STILL * first {
             (self.base, self.lowest) = (Some(x), x);
             self.cut_from = None;
             self.holds = false;

@@ -167,6 +167,20 @@ fn growing_latency_cuts_with_the_guard_and_load_free_slowness_does_not_for_long(
 }
 
 #[test]
+fn a_level_that_cannot_fall_takes_slowness_for_what_it_is() {
+    let mut aimd = aimd(Aimd::builder().initial_concurrent(6).min_concurrent(5).latency_guard());
+    let mut clock = 0;
+    for latency in [100, 300] {
+        for _ in 0..400 {
+            clock += latency;
+            let level = aimd.level();
+            end(&mut aimd, Verdict::Success, clock, clock + latency, level);
+        }
+    }
+    assert!(aimd.level() >= 15, "{} and {} cuts", aimd.level(), aimd.cuts());
+}
+
+#[test]
 fn without_the_guard_latency_changes_nothing() {
     let mut aimd = aimd(Aimd::builder().initial_concurrent(20));
     for n in 0..1_000 {

@@ -2,8 +2,7 @@
 
 use std::time::Duration;
 
-use super::client::{Extra, Load, Setup};
-use super::{Bar, Change, Latency, Rule, Scenario, Service};
+use super::{Bar, Change, Extra, Latency, Load, Rule, Scenario, Service, Setup};
 
 const fn secs(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
