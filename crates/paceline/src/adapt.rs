@@ -115,6 +115,20 @@ impl Local {
     }
 }
 
+impl Local {
+    /// A request that was admitted at `admitted` is on its way only now.
+    pub(crate) fn sent(&self, admitted: Time) {
+        if self.plan.described.paces() {
+            self.step(|guard, now, events| {
+                if let Some(learning) = &mut guard.learning {
+                    learning.late(now.since(admitted), now);
+                    learning.apply(&mut guard.set, now, events);
+                }
+            });
+        }
+    }
+}
+
 impl LimitSet {
     /// Lets the set's controllers forget all they have learnt, and counts verdicts anew.
     ///

@@ -28,8 +28,8 @@ pub use key::{Amounts, Key, Named};
 pub use limiter::{OnFull, RateLimitPolicy, RateLimiter};
 pub use paceline_core::{
     Aimd, AimdBuilder, Algorithm, Anchor, Arrival, Breaker, BreakerBuilder, BreakerState, ChangeError, Controller,
-    CubicRate, Gradient, GradientBuilder, LimitKind, LimitView, ParameterError, Priority, Quota, QuotaError, Reset,
-    Sample, ServerState, Time, Vegas, VegasBuilder, Verdict,
+    CubicRate, Gradient, GradientBuilder, LimitKind, LimitView, Pacing, ParameterError, Priority, Quota, QuotaError,
+    Reset, Sample, ServerState, Time, Vegas, VegasBuilder, Verdict,
 };
 pub use permit::Permit;
 pub use pipeline::{

@@ -140,6 +140,14 @@ impl<'a> Permit<'a> {
         }
     }
 
+    /// Notes that the request is on its way: how late that is tells [pacing](crate::LimitSetBuilder::pacing) what the
+    /// sender itself adds to the distances between calls. Costs nothing without pacing.
+    pub fn sent(&self) {
+        if let (Held::Local { grant, .. }, Store::Local(local)) = (&self.held, &self.set().0) {
+            local.sent(grant.at);
+        }
+    }
+
     /// Notes that the answer has begun, for a stream: the attempt's duration counts to here.
     pub fn first_byte(&self) {
         if let Store::Local(local) = &self.set().0 {

@@ -12,6 +12,8 @@
 //!   eleventh.
 //! * *Anchor.* Where a whole round trip costs no more than the guard, such a refusal moves the anchor to the answer
 //!   instead, after which no window that the service could have seen is over.
+//! * *Lateness.* What the sender itself adds between deciding and sending can be seen, and two requests come closer by at
+//!   most the lateness of the earlier. So the guard also takes the greatest lateness among those that are in the window.
 //!
 //! (With two draws of a delay differing by `d` in the mean, the number of arrivals up to an instant has a variance of
 //! `rate · d / 2`, that in a window twice as much; a unit is an interval of time.)
@@ -46,8 +48,12 @@ const MOST: u32 = 11;
 const GUARD: Duration = Duration::from_millis(10);
 const GUARD_PART: u32 = 200;
 
+/// The most the guard takes with lateness, of a period and at least: what a busy machine needs.
+const LATE_PART: u32 = 20;
+const LATE: Duration = Duration::from_millis(50);
+
 /// What to set on a limit whose service counts in ways it does not tell. For limits that count calls: a demand of more
-/// units than the burst would be refused.
+/// units than the burst would be refused. For others there is [`steady`](Self::steady).
 ///
 /// ```
 /// use paceline_core::{Pacing, Quota, Sample, Time, Verdict};
@@ -67,6 +73,8 @@ const GUARD_PART: u32 = 200;
 #[derive(Clone, Debug)]
 pub struct Pacing {
     told: Quota,
+    /// Whether the burst is for it to choose.
+    bursts: bool,
     burst: f64,
     stage: Stage,
     /// The round trip's smoothed mean and mean difference, in seconds, and the latest one.
@@ -76,6 +84,14 @@ pub struct Pacing {
     epoch: Option<Time>,
     /// The share of refusals lately.
     refusals: f64,
+    late: Lateness,
+}
+
+/// The greatest lateness, as two generations of at least a window each.
+#[derive(Clone, Copy, Debug, Default)]
+struct Lateness {
+    since: Time,
+    most: [Duration; 2],
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -109,6 +125,7 @@ impl Pacing {
         let free = told.kind() == Algorithm::SlidingWindow && told.pace().is_none();
         Ok(Self {
             told: told.guard(guard),
+            bursts: free,
             burst: START.min(told.amount()) as f64,
             stage: if free { Stage::Unanswered } else { Stage::Settled },
             trip: None,
@@ -116,7 +133,26 @@ impl Pacing {
             anchor: Anchor::Admission,
             epoch: None,
             refusals: 0.0,
+            late: Lateness::default(),
         })
+    }
+
+    /// For a quota of which demands take many units: only the guard and the anchor are chosen.
+    ///
+    /// # Errors
+    ///
+    /// What [`Quota::validate`] finds.
+    pub fn steady(told: Quota) -> Result<Self, QuotaError> {
+        Ok(Self { bursts: false, stage: Stage::Settled, ..Self::new(told)? })
+    }
+
+    /// Learns that a request left so long after it was admitted.
+    pub fn late(&mut self, late: Duration, now: Time) {
+        let Lateness { since, most } = &mut self.late;
+        if now.since(*since) > self.told.period().saturating_add(LATE) {
+            (*since, *most) = (now, [most[1], Duration::ZERO]);
+        }
+        most[1] = most[1].max(late);
     }
 
     /// Learns from one attempt that ended at `now`; `room` is what the service says remains, if it does.
@@ -172,7 +208,9 @@ impl Pacing {
 
     fn refused(&mut self) {
         if self.stage == Stage::Settled {
-            self.burst = (self.burst / 2.0).max(1.0);
+            if self.bursts {
+                self.burst = (self.burst / 2.0).max(1.0);
+            }
             match self.trip {
                 Some(trip) if trip.mean <= self.guard().as_secs_f64() && self.can_anchor() => {
                     self.anchor = Anchor::Completion;
@@ -198,8 +236,9 @@ impl Pacing {
         let learnt =
             Duration::from_secs_f64(DEVIATIONS * scatter).max(least) * 2_u32.saturating_pow(self.raises.min(16));
         let most = period / if self.raises == 0 { CALM } else { MOST };
-        let millis = learnt.min(most).as_millis().try_into().unwrap_or(u64::MAX);
-        Duration::from_millis(millis).max(least)
+        let learnt = whole_millis(learnt.min(most)).max(least);
+        let late = whole_millis(self.late.most[0].max(self.late.most[1]));
+        learnt.saturating_add(late).min((period / LATE_PART).max(LATE).max(learnt))
     }
 
     /// What to set on the limit now.
@@ -209,8 +248,7 @@ impl Pacing {
             return quota;
         }
         let quota = quota.anchor(self.anchor);
-        let told = self.told.pace().is_some();
-        if told || self.burst >= self.told.amount() as f64 { quota } else { quota.paced(self.burst as u64) }
+        if !self.bursts || self.burst >= self.told.amount() as f64 { quota } else { quota.paced(self.burst as u64) }
     }
 
     /// How many may be in flight, while there is no answer yet to tell how the service takes it.
@@ -224,4 +262,8 @@ impl Pacing {
     pub fn raises(&self) -> u32 {
         self.raises
     }
+}
+
+fn whole_millis(duration: Duration) -> Duration {
+    Duration::from_millis(duration.as_millis().try_into().unwrap_or(u64::MAX))
 }

@@ -130,3 +130,29 @@ fn a_burst_that_was_told_stays() {
     }
     assert_eq!(Pacing::new(Quota::per_second(0)).err(), Some(QuotaError::ZeroAmount));
 }
+
+#[test]
+fn lateness_counts_for_a_window_and_is_forgotten_after() {
+    let mut pacing = told(Quota::new(100, Duration::from_secs(10)));
+    let guard = |pacing: &Pacing| pacing.guard().as_millis();
+    assert_eq!(guard(&pacing), 50);
+    pacing.late(Duration::from_millis(30), at(30));
+    assert_eq!(guard(&pacing), 80);
+    pacing.late(Duration::from_micros(2_900), at(11_000));
+    assert_eq!(guard(&pacing), 80, "what came just before may still be in the window");
+    pacing.late(Duration::from_micros(2_900), at(22_000));
+    assert_eq!(guard(&pacing), 52, "in whole milliseconds, so that small changes are none");
+    pacing.late(Duration::from_secs(5), at(22_000));
+    assert_eq!(guard(&pacing), 500, "a twentieth of the period at most");
+}
+
+#[test]
+fn a_steady_one_leaves_the_burst_as_it_is() {
+    let quota = Quota::per_minute(150_000);
+    let mut pacing = Pacing::steady(quota).expect("a quota that can be kept");
+    let padded = quota.guard(Duration::from_millis(300));
+    assert_eq!((pacing.quota(), pacing.in_flight()), (padded, None));
+    clean(&mut pacing, 0, 10, [500, 500]);
+    end(&mut pacing, REFUSED, 1_000, 500);
+    assert_eq!(pacing.quota(), padded.guard(Duration::from_millis(600)), "a refusal still raises the guard");
+}

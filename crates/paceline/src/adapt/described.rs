@@ -3,9 +3,9 @@
 use std::fmt;
 use std::sync::Arc;
 
-use paceline_core::{ChangeError, Controller, CubicRate, Index};
+use paceline_core::{ChangeError, Controller, CubicRate, Index, Pacing};
 
-use super::learning::{Learning, Level, Rate, UNLIMITED};
+use super::learning::{Learning, Level, Pace, Rate, UNLIMITED};
 use crate::error::Error;
 use crate::plan::Spec;
 
@@ -19,6 +19,8 @@ const RATE: &str = "adaptive_rate";
 pub(crate) struct Described {
     level: Option<Arc<Make>>,
     rate: Option<CubicRate>,
+    /// With the limit's place, once that is known.
+    paces: Vec<(Arc<str>, Pacing, Index)>,
     places: Places,
 }
 
@@ -41,19 +43,44 @@ impl Described {
         self.rate = Some(controller);
     }
 
+    pub(crate) fn pacing(&mut self, key: Arc<str>, pacing: Pacing) {
+        self.paces.push((key, pacing, 0));
+    }
+
     /// Whether nothing but verdicts is to be counted.
     pub(crate) fn is_empty(&self) -> bool {
-        self.level.is_none() && self.rate.is_none()
+        self.level.is_none() && self.rate.is_none() && self.paces.is_empty()
+    }
+
+    /// Whether it matters how late requests leave.
+    pub(crate) fn paces(&self) -> bool {
+        !self.paces.is_empty()
     }
 
     /// Whether both learn by the same sorts of controller.
     pub(crate) fn is_like(&self, other: &Self) -> bool {
-        self.level.is_some() == other.level.is_some() && self.rate.is_some() == other.rate.is_some()
+        let paced = |described: &Self| described.paces.iter().map(|(key, ..)| Arc::clone(key)).collect::<Vec<_>>();
+        self.level.is_some() == other.level.is_some()
+            && self.rate.is_some() == other.rate.is_some()
+            && paced(self) == paced(other)
     }
 
     /// Finds the controllers' limits among those of the set, or adds them.
     pub(crate) fn settle_in(&mut self, set: &Arc<str>, limits: &mut Vec<(Arc<str>, Spec)>) -> Result<(), Error> {
-        if let Some(make) = &self.level {
+        for (key, pacing, place) in &mut self.paces {
+            let at = limits.iter().position(|(known, _)| known == key);
+            let at = at.ok_or_else(|| Error::UnknownKey {
+                set: Arc::clone(set),
+                key: Arc::clone(key),
+                known: limits.iter().map(|(key, _)| Arc::clone(key)).collect(),
+            })?;
+            let (Spec::Rate(quota) | Spec::Calls(quota)) = &mut limits[at].1 else {
+                return Err(Error::limit(set, key, ChangeError::NotARate));
+            };
+            (*quota, *place) = (Arc::new(pacing.quota()), crate::plan::index(at));
+        }
+        let held = self.paces.iter().filter_map(|(_, pacing, _)| pacing.in_flight()).min();
+        if self.level.is_some() || held.is_some() {
             let at = limits.iter().position(|(key, _)| &**key == CONCURRENCY);
             let at = at.unwrap_or_else(|| {
                 limits.push((CONCURRENCY.into(), Spec::Resource(u64::MAX)));
@@ -62,7 +89,8 @@ impl Described {
             let (key, spec) = &mut limits[at];
             let Spec::Resource(capacity) = spec else { return Err(Error::limit(set, key, ChangeError::NotAResource)) };
             (self.places.level, self.places.ceiling) = (crate::plan::index(at), *capacity);
-            *capacity = make().level().min(*capacity);
+            let level = self.level.as_ref().map_or(u64::MAX, |make| make().level());
+            *capacity = level.min(held.unwrap_or(u64::MAX)).min(*capacity);
         }
         if self.rate.is_some() {
             self.places.rate = crate::plan::index(limits.len());
@@ -77,15 +105,17 @@ impl Described {
             return None;
         }
         let Places { level: sized, ceiling, rate: set } = self.places;
-        let level = self.level.as_ref().map(|make| Level::new(make(), sized, ceiling));
+        let level = (ceiling > 0).then(|| Level::new(self.level.as_ref().map(|make| make()), sized, ceiling));
         let rate = self.rate.clone().map(|controller| Rate::new(controller, set));
-        Some(Box::new(Learning::new(level, rate)))
+        let paces = self.paces.iter().map(|(_, pacing, place)| Pace::new(pacing.clone(), *place)).collect();
+        Some(Box::new(Learning::new(level, rate, paces)))
     }
 }
 
 impl fmt::Debug for Described {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { level, rate, .. } = self;
-        f.debug_struct("Described").field("level", &level.is_some()).field("rate", &rate.is_some()).finish()
+        let Self { level, rate, paces, .. } = self;
+        let mut it = f.debug_struct("Described");
+        it.field("level", &level.is_some()).field("rate", &rate.is_some()).field("paces", &paces.len()).finish()
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use paceline_core::{Algorithm, Controller, CubicRate, Events, Index, Quota, Sample, Set, Time};
+use paceline_core::{Algorithm, Controller, CubicRate, Events, Index, Pacing, Quota, Sample, Set, Time};
 
 use super::{Feedback, Verdicts};
 use crate::wait::Wake;
@@ -23,12 +23,13 @@ pub(crate) struct Learning {
     in_flight: u64,
     level: Option<Level>,
     rate: Option<Rate>,
+    paces: Vec<Pace>,
 }
 
-/// A controller and the resource it sizes.
+/// The resource that is sized, and by what: a controller, or only what pacing lets fly before the first answer.
 #[derive(Debug)]
 pub(crate) struct Level {
-    controller: Box<dyn Controller>,
+    controller: Option<Box<dyn Controller>>,
     limit: Index,
     /// The capacity that was stated, which no controller exceeds.
     ceiling: u64,
@@ -44,14 +45,31 @@ pub(crate) struct Rate {
     in_force: Option<f64>,
 }
 
+/// How a known quota is paced, and the limit it is the quota of.
+#[derive(Debug)]
+pub(crate) struct Pace {
+    pacing: Pacing,
+    /// As it began.
+    first: Pacing,
+    limit: Index,
+    in_force: Quota,
+    /// What the service last said remains.
+    room: Option<u64>,
+}
+
 impl Learning {
-    pub(super) fn new(level: Option<Level>, rate: Option<Rate>) -> Self {
-        Self { level, rate, ..Self::default() }
+    pub(super) fn new(level: Option<Level>, rate: Option<Rate>, paces: Vec<Pace>) -> Self {
+        Self { level, rate, paces, ..Self::default() }
     }
 
     pub(super) fn update(&mut self, sample: &Sample, now: Time) {
-        if let Some(level) = &mut self.level {
-            level.controller.update(sample, now);
+        let mut explained = false;
+        for pace in &mut self.paces {
+            explained |= pace.update(sample, now);
+        }
+        // A refusal that pacing deals with says nothing of how many may be in flight.
+        if let (Some(controller), false) = (self.controller(), explained) {
+            controller.update(sample, now);
         }
         if let Some(rate) = &mut self.rate {
             rate.controller.update(sample, now);
@@ -60,22 +78,47 @@ impl Learning {
         self.in_flight = sample.in_flight;
     }
 
+    fn controller(&mut self) -> Option<&mut Box<dyn Controller>> {
+        self.level.as_mut()?.controller.as_mut()
+    }
+
+    /// A request left so long after its admission.
+    pub(super) fn late(&mut self, late: Duration, now: Time) {
+        self.paces.iter_mut().for_each(|pace| pace.pacing.late(late, now));
+    }
+
+    /// The service says what remains of a limit.
+    pub(crate) fn heard(&mut self, limit: Index, remaining: Option<u64>) {
+        let paces = self.paces.iter_mut().filter(|pace| pace.limit == limit);
+        paces.for_each(|pace| pace.room = remaining.or(pace.room));
+    }
+
     /// Puts in force what has changed.
     pub(super) fn apply(&mut self, set: &mut Set<Wake>, now: Time, events: &mut Events<Wake>) {
         if let Some((limit, quota)) = self.rate.as_mut().and_then(Rate::changed) {
             set.set_quota(now, limit, quota, events).expect("a rate, and a quota that can be kept");
         }
-        if let Some((limit, capacity)) = self.level.as_mut().and_then(Level::changed) {
+        for (limit, quota) in self.paces.iter_mut().filter_map(Pace::changed) {
+            set.reshape(now, limit, quota, events).expect("a rate, and a quota that can be kept");
+        }
+        let held = self.held();
+        if let Some((limit, capacity)) = self.level.as_mut().and_then(|level| level.changed(held)) {
             set.set_capacity(now, limit, capacity, events).expect("a resource, and at least one");
         }
     }
 
+    /// The most that pacing lets fly for now.
+    fn held(&self) -> u64 {
+        self.paces.iter().filter_map(|pace| pace.pacing.in_flight()).min().unwrap_or(u64::MAX)
+    }
+
     /// Somebody states another capacity for a limit: what to put in force for it.
     pub(crate) fn restated(&mut self, limit: Index, capacity: u64) -> u64 {
+        let held = self.held();
         match &mut self.level {
             Some(level) if level.limit == limit && capacity > 0 => {
                 level.ceiling = capacity;
-                level.in_force = level.wanted();
+                level.in_force = level.wanted(held);
                 level.in_force
             }
             _ => capacity,
@@ -85,39 +128,57 @@ impl Learning {
     pub(super) fn reset(&mut self) {
         self.verdicts = Verdicts::default();
         self.in_flight = 0;
-        if let Some(level) = &mut self.level {
-            level.controller.reset();
+        if let Some(controller) = self.controller() {
+            controller.reset();
         }
+        self.paces.iter_mut().for_each(|pace| pace.pacing = pace.first.clone());
         if let Some(rate) = &mut self.rate {
             rate.controller.reset();
         }
     }
 
     pub(crate) fn feedback(&self) -> Feedback {
-        let Self { verdicts, in_flight, level, rate } = self;
+        let Self { verdicts, in_flight, level, rate, .. } = self;
+        let controller = level.as_ref().and_then(|level| level.controller.as_ref());
         let cuts_of_rate = rate.as_ref().map_or(0, |rate| rate.controller.cuts());
         Feedback {
             verdicts: *verdicts,
             in_flight: *in_flight,
-            level: level.as_ref().map(|level| level.controller.level()),
-            cuts: level.as_ref().map_or(cuts_of_rate, |level| level.controller.cuts()),
+            level: controller.map(|controller| controller.level()),
+            cuts: controller.map_or(cuts_of_rate, |controller| controller.cuts()),
         }
     }
 }
 
 impl Level {
-    pub(super) fn new(controller: Box<dyn Controller>, limit: Index, ceiling: u64) -> Self {
-        let mut level = Self { controller, limit, ceiling, in_force: 0 };
-        level.in_force = level.wanted();
-        level
+    pub(super) fn new(controller: Option<Box<dyn Controller>>, limit: Index, ceiling: u64) -> Self {
+        Self { controller, limit, ceiling, in_force: 0 }
     }
 
-    fn wanted(&self) -> u64 {
-        self.controller.level().clamp(1, self.ceiling.max(1))
+    fn wanted(&self, held: u64) -> u64 {
+        let level = self.controller.as_ref().map_or(u64::MAX, |controller| controller.level());
+        level.min(held).clamp(1, self.ceiling.max(1))
     }
 
-    fn changed(&mut self) -> Option<(Index, u64)> {
-        let wanted = self.wanted();
+    fn changed(&mut self, held: u64) -> Option<(Index, u64)> {
+        let wanted = self.wanted(held);
+        let before = std::mem::replace(&mut self.in_force, wanted);
+        (before != wanted).then_some((self.limit, wanted))
+    }
+}
+
+impl Pace {
+    pub(super) fn new(pacing: Pacing, limit: Index) -> Self {
+        let in_force = pacing.quota();
+        Self { first: pacing.clone(), pacing, limit, in_force, room: None }
+    }
+
+    fn update(&mut self, sample: &Sample, now: Time) -> bool {
+        self.pacing.update(sample, now, self.room.take())
+    }
+
+    fn changed(&mut self) -> Option<(Index, Quota)> {
+        let wanted = self.pacing.quota();
         let before = std::mem::replace(&mut self.in_force, wanted);
         (before != wanted).then_some((self.limit, wanted))
     }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use paceline_core::{Controller, CubicRate, Quota};
+use paceline_core::{Controller, CubicRate, Pacing, Quota};
 
 use super::{LimitSet, Store};
 use crate::adapt::Described;
@@ -74,6 +74,24 @@ impl LimitSetBuilder {
     /// that of [`adaptive`](Self::adaptive).
     pub fn adaptive_rate(mut self, controller: CubicRate) -> Self {
         self.described.rate(controller);
+        self
+    }
+
+    /// Lets `pacing` choose the burst, guard and anchor of the stated rate limit `key`, in place of its quota, from how
+    /// calls end: for a service that does not say how it counts. It starts with a small burst, and at most four calls
+    /// are in flight until the first answer. Tell it of each call's end by [`Permit::report`](crate::Permit::report)
+    /// and, if the sender may be late, of its departure by [`Permit::sent`](crate::Permit::sent).
+    ///
+    /// ```
+    /// use paceline::{LimitSet, Pacing, Quota};
+    ///
+    /// let quota = Quota::per_second(50);
+    /// let api = LimitSet::builder("api").calls(quota).pacing("calls", Pacing::new(quota)?).build()?;
+    /// assert_eq!(api.snapshot().limit("calls").unwrap().available, 4);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn pacing(mut self, key: impl Into<Arc<str>>, pacing: Pacing) -> Self {
+        self.described.pacing(key.into(), pacing);
         self
     }
 

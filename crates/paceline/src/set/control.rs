@@ -195,7 +195,12 @@ impl LimitSet {
     pub(crate) fn sync_with(&self, key: impl Named, state: ServerState, grant: Option<&Grant>) -> Result<(), Error> {
         let index = key.index(self)?;
         let local = self.local("taking the service's word")?;
-        let taken = local.step(|guard, now, events| guard.set.sync(now, index, &state, grant, events));
+        let taken = local.step(|guard, now, events| {
+            if let Some(learning) = &mut guard.learning {
+                learning.heard(index, state.remaining);
+            }
+            guard.set.sync(now, index, &state, grant, events)
+        });
         taken.map_err(|source| self.limit_error(index, source))
     }
 

@@ -10,6 +10,7 @@ mod joint;
 mod joint_stress;
 mod live;
 mod order;
+mod pacing;
 mod parity_amorsize;
 mod parity_concurry;
 mod parity_pocketflow;
