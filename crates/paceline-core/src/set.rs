@@ -12,6 +12,8 @@ mod joint;
 mod passing;
 mod pump;
 
+use std::time::Duration;
+
 use smallvec::SmallVec;
 
 use crate::decision::{Decision, Ready, Refusal};
@@ -59,7 +61,7 @@ impl<W> Set<W> {
     /// Charges all of `demand` now, or nothing.
     ///
     /// Nobody who waits is delayed by it: while others wait, only what remains after their demands are set aside can be
-    /// had (see `passing`).
+    /// had: resources that are free now, rates by the refills that are known.
     #[inline]
     pub fn try_acquire(&mut self, now: Time, demand: &mut Demand, order: Order, events: &mut Events<W>) -> Decision {
         let decision = self.check(now, demand, order, None, events);
@@ -103,7 +105,7 @@ impl<W> Set<W> {
         }
         let ready = self.room(now, demand);
         match ready {
-            Ready::Never => Decision::Never(self.refusal(demand)),
+            Ready::Never => self.never(demand),
             _ if self.closed => Decision::Never(Refusal::Closed),
             _ if now < self.gate => wait(now, Ready::At(self.gate).and(ready)),
             Ready::Now if self.waiting() > 0 => wait(now, self.passing(now, demand, order, group)),
@@ -158,7 +160,7 @@ impl<W> Set<W> {
             ready => ready,
         };
         match ready {
-            Ready::Never => Decision::Never(self.refusal(demand)),
+            Ready::Never => self.never(demand),
             ready => wait(now, Ready::at(self.gate, now).and(ready)),
         }
     }
@@ -260,13 +262,15 @@ impl<W> Set<W> {
         self.queue.as_ref().map_or(0, |queue| queue.waiting())
     }
 
-    pub(crate) fn refusal(&self, demand: &Demand) -> Refusal {
-        let capacity = |part: &crate::demand::Part| self.limits[usize::from(part.limit)].capacity();
-        let too_large = demand.parts().iter().find(|part| part.units > capacity(part));
-        too_large.map_or(Refusal::Closed, |part| Refusal::TooLarge {
-            limit: part.limit,
-            asked: part.units,
-            capacity: capacity(part),
+    fn never(&self, demand: &Demand) -> Decision {
+        Decision::Never(self.too_large(demand).unwrap_or(Refusal::Closed))
+    }
+
+    /// Why `demand` can never be granted, if a limit is too small for it.
+    pub(crate) fn too_large(&self, demand: &Demand) -> Option<Refusal> {
+        demand.parts().iter().find_map(|part| {
+            let capacity = self.limits[usize::from(part.limit)].capacity();
+            (part.units > capacity).then_some(Refusal::TooLarge { limit: part.limit, asked: part.units, capacity })
         })
     }
 }
@@ -275,6 +279,6 @@ fn wait(now: Time, ready: Ready) -> Decision {
     match ready {
         Ready::Now => Decision::Granted,
         Ready::At(then) => Decision::Wait(then.since(now)),
-        Ready::OnReturn | Ready::Never => Decision::Wait(std::time::Duration::MAX),
+        Ready::OnReturn | Ready::Never => Decision::Wait(Duration::MAX),
     }
 }

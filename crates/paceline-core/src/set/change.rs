@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{Events, Set};
 use crate::decision::Refusal;
-use crate::demand::{Grant, Index};
+use crate::demand::{Demand, Grant, Index};
 use crate::error::ChangeError;
 use crate::limit::Limit;
 use crate::quota::Quota;
@@ -147,13 +147,10 @@ impl<W> Set<W> {
     }
 
     fn refuse_too_large(&mut self, events: &mut Events<W>) {
-        self.refuse_where(events, |set, demand| match set.refusal(demand) {
-            Refusal::Closed => None,
-            too_large @ Refusal::TooLarge { .. } => Some(too_large),
-        });
+        self.refuse_where(events, Self::too_large);
     }
 
-    fn refuse_where(&mut self, events: &mut Events<W>, refusal: impl Fn(&Self, &crate::Demand) -> Option<Refusal>) {
+    fn refuse_where(&mut self, events: &mut Events<W>, refusal: impl Fn(&Self, &Demand) -> Option<Refusal>) {
         let Some(queue) = self.queue.as_ref() else { return };
         let refused = queue.waiters().filter_map(|(ticket, entry)| Some((ticket, refusal(self, &entry.demand)?)));
         for (ticket, refusal) in refused.collect::<Vec<_>>() {

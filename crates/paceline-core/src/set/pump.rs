@@ -1,7 +1,7 @@
 //! Granting all that can be granted, in order.
 
 use super::{Events, Set};
-use crate::decision::Ready;
+use crate::decision::{Ready, Refusal};
 use crate::queue::{Party, Ticket};
 use crate::time::Time;
 
@@ -59,8 +59,8 @@ impl<W> Set<W> {
                         continue 'again;
                     }
                     Ready::Never => {
-                        let refusal = self.refusal(&self.queue.as_ref()?.at(head.slot()).demand);
-                        self.decide(head, Err(Some(refusal)), events);
+                        let refusal = self.too_large(&self.queue.as_ref()?.at(head.slot()).demand);
+                        self.decide(head, Err(Some(refusal.unwrap_or(Refusal::Closed))), events);
                         continue 'again;
                     }
                     Ready::At(then) => next = Some(next.map_or(then, |next| next.min(then))),
@@ -125,12 +125,7 @@ impl<W> Set<W> {
         self.decide(ticket, Ok(now), events);
     }
 
-    pub(super) fn decide(
-        &mut self,
-        ticket: Ticket,
-        outcome: Result<Time, Option<crate::Refusal>>,
-        events: &mut Events<W>,
-    ) {
+    pub(super) fn decide(&mut self, ticket: Ticket, outcome: Result<Time, Option<Refusal>>, events: &mut Events<W>) {
         let Some(queue) = &mut self.queue else { return };
         // Out of time here is out of time everywhere; a refusal is this set's alone, and another may still grant.
         let party = queue.get(ticket).and_then(|entry| entry.party.as_deref());
