@@ -139,14 +139,14 @@ impl Dialect {
         if self == Self::Gemini && retry_after.is_none() {
             retry_after = body.as_ref().and_then(|body| gemini::retry_delay(&mut reader, body));
         }
-        let mut verdict = status::judge(self, &mut reader, body.as_ref());
+        let (mut verdict, quota_spent) = status::judge(self, &mut reader, body.as_ref());
         if let Verdict::RateLimited { retry_after: wait } = &mut verdict {
             retry_after = retry_after.or_else(|| status::implied_wait(self, &mut reader));
             *wait = retry_after;
         }
         let usage = if verdict == Verdict::Success { answer.body.and_then(Usage::read) } else { None };
         let (limits, notes) = reader.finish();
-        Facts { verdict, retry_after, limits, usage, notes }
+        Facts { verdict, quota_spent, retry_after, limits, usage, notes }
     }
 }
 

@@ -36,7 +36,7 @@ pub(super) fn limits(reader: &mut Reader<'_>) {
 }
 
 /// Whether a 429 is about money, which its type does not tell from a rate.
-pub(super) fn is_permanent(body: &Value) -> bool {
+pub(super) fn is_spent(body: &Value) -> bool {
     body["error"]["type"] == "billing_error"
         || says(error_text(body), &["credit balance", "usage limits", "spend limit", "spending limit", "spend cap"])
 }

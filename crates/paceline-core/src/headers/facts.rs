@@ -13,6 +13,9 @@ pub struct Facts {
     /// How the attempt ended. Permanent also for a refusal that waiting does not cure within a run: an exhausted
     /// account, a spend cap, a quota per day, a request that is larger than its limit.
     pub verdict: Verdict,
+    /// Whether it was refused because a quota is spent for longer than a run waits: the account's money, a quota per
+    /// day. Everybody who shares it would be refused too; one request that is larger than its limit says no such thing.
+    pub quota_spent: bool,
     /// The least to wait before the next attempt, told in any form; the same as in a `RateLimited` verdict.
     pub retry_after: Option<Duration>,
     /// What it says of each limit, on successes too.

@@ -39,7 +39,7 @@ pub(super) fn retry_delay(reader: &mut Reader<'_>, body: &Value) -> Option<Durat
 }
 
 /// A quota per day comes back too late to wait for, and one of nothing never does.
-pub(super) fn is_permanent(body: &Value) -> bool {
+pub(super) fn is_spent(body: &Value) -> bool {
     violations(Some(body)).any(|violation| {
         let daily = violation["quotaId"].as_str().is_some_and(|id| id.contains("PerDay"));
         daily || value_text(violation).as_deref() == Some("0")

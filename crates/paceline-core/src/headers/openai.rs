@@ -52,10 +52,14 @@ const FOR_GOOD: [&str; 5] = [
     "usage_limit_reached",
 ];
 
-/// Whether a 429 is not about the rate: the account is spent, the quota is one per day, or the request alone is larger
-/// than the limit ("Request too large for gpt-4o … Limit 30000, Requested 36278").
-pub(super) fn is_permanent(body: &Value) -> bool {
+/// Whether a 429 is about a quota that does not come back within a run: the account is spent, or it is one per day.
+pub(super) fn is_spent(body: &Value) -> bool {
     let error = &body["error"];
     let coded = ["code", "type"].iter().any(|field| error[field].as_str().is_some_and(|code| FOR_GOOD.contains(&code)));
-    coded || says(error_text(body), &["request too large", "requests per day", "tokens per day"])
+    coded || says(error_text(body), &["requests per day", "tokens per day"])
+}
+
+/// Whether the request alone is larger than the limit ("Request too large for gpt-4o … Limit 30000, Requested 36278").
+pub(super) fn is_too_large(body: &Value) -> bool {
+    says(error_text(body), &["request too large"])
 }

@@ -12,22 +12,37 @@ use crate::verdict::Verdict;
 /// What the service itself says of another attempt; OpenAI's and Anthropic's SDKs ask it before anything else.
 const SHOULD_RETRY: &str = "x-should-retry";
 
-pub(super) fn judge(dialect: Dialect, reader: &mut Reader<'_>, body: Option<&Value>) -> Verdict {
+/// The verdict, and whether a quota is spent for good.
+pub(super) fn judge(dialect: Dialect, reader: &mut Reader<'_>, body: Option<&Value>) -> (Verdict, bool) {
     let verdict = by_status(dialect, reader, body);
-    let about_money = |body: &Value| match dialect {
-        Dialect::OpenAi | Dialect::Azure => openai::is_permanent(body),
-        Dialect::Anthropic => anthropic::is_permanent(body),
-        Dialect::Gemini => gemini::is_permanent(body) || openai::is_permanent(body),
-        Dialect::Plain | Dialect::GitHub | Dialect::Ietf => false,
-    };
-    if matches!(verdict, Verdict::RateLimited { .. }) && body.is_some_and(about_money) {
-        return Verdict::Permanent;
+    // An account without credit is also met as a 400.
+    if let (Verdict::RateLimited { .. } | Verdict::Permanent, Some(body)) = (verdict, body) {
+        let too_large = has_openai_errors(dialect) && openai::is_too_large(body);
+        let spent = !too_large && is_spent(dialect, body);
+        if too_large || spent {
+            return (Verdict::Permanent, spent);
+        }
     }
-    match has_sdk(dialect).then(|| reader.text(SHOULD_RETRY)).flatten() {
+    let verdict = match has_sdk(dialect).then(|| reader.text(SHOULD_RETRY)).flatten() {
         Some("false") if verdict.is_retryable() => Verdict::Permanent,
         Some("true") if verdict == Verdict::Permanent => Verdict::Transient,
         _ => verdict,
+    };
+    (verdict, false)
+}
+
+fn is_spent(dialect: Dialect, body: &Value) -> bool {
+    match dialect {
+        Dialect::OpenAi | Dialect::Azure => openai::is_spent(body),
+        Dialect::Anthropic => anthropic::is_spent(body),
+        Dialect::Gemini => gemini::is_spent(body) || openai::is_spent(body),
+        Dialect::Plain | Dialect::GitHub | Dialect::Ietf => false,
     }
+}
+
+/// Gemini's compatible endpoint has them too.
+const fn has_openai_errors(dialect: Dialect) -> bool {
+    matches!(dialect, Dialect::OpenAi | Dialect::Azure | Dialect::Gemini)
 }
 
 fn by_status(dialect: Dialect, reader: &mut Reader<'_>, body: Option<&Value>) -> Verdict {

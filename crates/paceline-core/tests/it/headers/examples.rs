@@ -77,6 +77,21 @@ fn every_answer_has_its_verdict() {
 }
 
 #[test]
+fn a_spent_quota_is_told_from_a_request_that_is_refused_alone() {
+    use Dialect::{Anthropic, Gemini, GitHub, OpenAi};
+    let spent = [
+        (OpenAi, "insufficient-quota"),
+        (OpenAi, "per-day"),
+        (Anthropic, "spent"),
+        (Anthropic, "credit"),
+        (Gemini, "per-day"),
+    ];
+    assert!(spent.iter().all(|(dialect, name)| read(*dialect, name).quota_spent));
+    let not = [(OpenAi, "too-large"), (OpenAi, "tokens-per-minute"), (OpenAi, "ok"), (GitHub, "forbidden")];
+    assert!(!not.iter().any(|(dialect, name)| read(*dialect, name).quota_spent));
+}
+
+#[test]
 fn openai_tells_requests_tokens_and_those_of_the_project() {
     assert_eq!(
         read(Dialect::OpenAi, "ok").limits,
