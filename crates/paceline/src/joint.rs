@@ -12,12 +12,14 @@ use std::task::{Context, Poll, Waker};
 
 use paceline_core::{Arrival, Decision, Demand, Events, Grant, Order, Outcome, Party, Priority, Ticket, Time, Waiter};
 use parking_lot::{Mutex, MutexGuard};
+use tracing::Span;
 
 use crate::error::Error;
 use crate::key::Amounts;
 use crate::local::{After, Guarded, Local, arrive};
 use crate::permit::Permit;
 use crate::set::{LimitSet, Store, not_now};
+use crate::telemetry;
 use crate::wait::{Waiting, Wake, ensure_driver, on_a_thread};
 
 /// Several limit sets of this process, acquired together: [`LimitSet::all`].
@@ -89,7 +91,7 @@ impl Joint {
     ///
     /// As [`JointAcquire`].
     pub fn acquire(&self, amounts: impl Amounts) -> JointAcquire {
-        JointAcquire { joint: self.clone(), state: State::Asking(self.resolve(&amounts)) }
+        JointAcquire::new(self, self.resolve(&amounts))
     }
 
     /// Waits for all of them on this thread.
@@ -101,7 +103,7 @@ impl Joint {
         let mut demands = self.resolve(&amounts)?;
         match self.ask(&mut demands, None)? {
             Asked::Granted(grants) => Ok(self.permit(grants)),
-            _ => on_a_thread(|| JointAcquire { joint: self.clone(), state: State::Asking(Ok(demands)) }),
+            _ => on_a_thread(|| JointAcquire::new(self, Ok(demands))),
         }
     }
 
@@ -319,6 +321,7 @@ fn with_all<R>(locals: &[&Arc<Local>], after: &mut After, call: impl FnOnce(&mut
 pub struct JointAcquire {
     joint: Joint,
     state: State,
+    span: Span,
 }
 
 enum State {
@@ -328,13 +331,22 @@ enum State {
 }
 
 impl JointAcquire {
+    fn new(joint: &Joint, demands: Result<Vec<Demand>, Error>) -> Self {
+        Self { joint: joint.clone(), state: State::Asking(demands), span: Span::none() }
+    }
+
     fn look(&mut self, context: &Context<'_>, wait: &Arc<JointWait>) -> Poll<Result<JointPermit, Error>> {
         let replaced = std::mem::replace(&mut *wait.waker.lock(), context.waker().clone());
         drop(replaced);
         match wait.collect() {
             Some(Ok(grants)) => {
                 self.state = State::Done;
-                Poll::Ready(Ok(self.joint.permit(grants)))
+                let permit = self.joint.permit(grants);
+                telemetry::granted(
+                    &self.span,
+                    permit.permits.iter().map(|part| (part.set().shared_name(), part.waited())),
+                );
+                Poll::Ready(Ok(permit))
             }
             Some(Err(refused)) => {
                 self.leave();
@@ -369,8 +381,9 @@ impl Future for JointAcquire {
             State::Asking(demands) => match this.joint.ask(&mut demands?, Some(context.waker()))? {
                 Asked::Granted(grants) => Poll::Ready(Ok(this.joint.permit(grants))),
                 Asked::Blocked(error) => Poll::Ready(Err(error)),
-                Asked::Waiting(wait, ..) => {
+                Asked::Waiting(wait, _, waiting) => {
                     this.state = State::Waiting(Arc::clone(&wait));
+                    this.span = telemetry::wait(&waiting);
                     this.look(context, &wait)
                 }
             },

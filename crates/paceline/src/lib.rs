@@ -18,6 +18,7 @@ mod request;
 mod resets;
 mod retry;
 mod set;
+pub mod telemetry;
 mod wait;
 
 pub use adapt::{Feedback, Verdicts};

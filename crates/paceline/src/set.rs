@@ -202,8 +202,7 @@ impl LimitSet {
         match &self.0 {
             Store::Local(local) => {
                 local.plan.complete(&mut demand);
-                let (grant, asked, arrival) = block_on_set(local, demand, terms)?;
-                Ok(Permit::local(self, grant, asked, arrival))
+                block_on_set(self, local, demand, terms)
             }
             Store::Remote(_) => on_a_thread(|| Acquire::new(self, Ok(demand), Some(Box::new(*terms)))),
         }

@@ -4,8 +4,9 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use paceline_core::{ServerState, Verdict};
+use paceline_core::{ServerState, Time, Verdict};
 use parking_lot::Mutex;
+use tracing::Span;
 
 use super::breakers::Pass;
 use super::{Pipeline, Source};
@@ -13,6 +14,7 @@ use crate::error::Error;
 use crate::key::{Amounts, Named};
 use crate::permit::Permit;
 use crate::set::LimitSet;
+use crate::telemetry;
 
 /// An attempt under way. Cloning gives another handle to the same.
 ///
@@ -147,7 +149,11 @@ impl Drop for Inner {
 }
 
 /// An attempt as the pipeline holds it: one that is dropped before its end was cancelled.
-pub(super) struct Running(Option<Attempt>);
+pub(super) struct Running {
+    attempt: Option<Attempt>,
+    began: Time,
+    span: Span,
+}
 
 /// How an attempt ended.
 pub(super) struct Ended {
@@ -157,21 +163,45 @@ pub(super) struct Ended {
 }
 
 impl Running {
-    pub(super) fn new(pipeline: &Pipeline, number: u32, permit: Permit<'static>, pass: Option<Pass>) -> Self {
-        let (set, pipeline) = (permit.set().clone(), pipeline.clone());
+    /// One that was just admitted, within `call`.
+    pub(super) fn new(
+        pipeline: &Pipeline,
+        number: u32,
+        permit: Permit<'static>,
+        pass: Option<Pass>,
+        call: &Span,
+    ) -> Self {
+        let (set, pipeline, began) = (permit.set().clone(), pipeline.clone(), permit.admitted_at());
         let state = Mutex::new(State { permit: Some(permit), pass, ..State::default() });
-        Self(Some(Attempt(Arc::new(Inner { number, set, pipeline, state }))))
+        let inner = Arc::new(Inner { number, set, pipeline, state });
+        let mut running = Self { attempt: Some(Attempt(Arc::clone(&inner))), began, span: Span::none() };
+        running.span = telemetry::attempt(call, inner.set.name(), number);
+        if number > 1 {
+            telemetry::retried(inner.set.shared_name());
+        }
+        running
     }
 
     pub(super) fn attempt(&self) -> Attempt {
-        self.0.clone().expect("it has not ended")
+        self.attempt.clone().expect("it has not ended")
+    }
+
+    /// The span that it lies in.
+    pub(super) fn span(&self) -> Span {
+        self.span.clone()
+    }
+
+    fn tell(&self, attempt: &Attempt, verdict: Verdict) {
+        let set = attempt.set();
+        let duration = set.plan().clock.now().since(self.began);
+        telemetry::attempted(&self.span, set.shared_name(), verdict, duration);
     }
 
     pub(super) fn end<T, E>(mut self, result: &Result<T, E>, classify: impl FnOnce(&Result<T, E>) -> Verdict) -> Ended {
         let attempt = self.attempt();
         let told = attempt.0.state.lock().verdict;
         let verdict = told.unwrap_or_else(|| classify(result));
-        self.0 = None;
+        self.attempt = None;
         let mut state = attempt.0.state.lock();
         let retry_after = state.retry_after;
         if verdict == Verdict::Success && Arc::strong_count(&attempt.0) > 1 {
@@ -179,18 +209,21 @@ impl Running {
             if let Some(permit) = &state.permit {
                 permit.first_byte();
             }
+            drop(state);
         } else {
             drop(state);
             attempt.0.finish(verdict);
         }
+        self.tell(&attempt, verdict);
         Ended { verdict, retry_after }
     }
 }
 
 impl Drop for Running {
     fn drop(&mut self) {
-        if let Some(attempt) = self.0.take() {
+        if let Some(attempt) = self.attempt.take() {
             attempt.0.finish(Verdict::Cancelled);
+            self.tell(&attempt, Verdict::Cancelled);
         }
     }
 }

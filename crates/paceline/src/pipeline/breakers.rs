@@ -11,6 +11,7 @@ pub(super) use paceline_core::Pass;
 use super::source::Source;
 use crate::error::Error;
 use crate::set::LimitSet;
+use crate::telemetry::names::{events, fields};
 
 pub(super) struct Breakers {
     source: Arc<str>,
@@ -62,7 +63,11 @@ impl Breakers {
         }
         drop(breaker);
         if let BreakerState::Open { left } = state {
-            tracing::warn!(set = set.name(), ?left, "fails call after call; left alone");
+            tracing::warn!(
+                name: events::BREAKER_OPENED,
+                { { fields::SET } = set.name(), { fields::LEFT } = left.as_secs_f64() },
+                "fails call after call; left alone"
+            );
             if self.each.len() > 1 {
                 // A pool passes over what is paused. Its members live in this process, where this cannot fail.
                 let _ = set.pause_for(left);

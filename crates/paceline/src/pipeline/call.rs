@@ -5,6 +5,7 @@ use std::future::Future;
 use std::time::Duration;
 
 use paceline_core::{Priority, Verdict};
+use tracing::Instrument as _;
 
 use super::Pipeline;
 use super::attempt::Attempt;
@@ -85,7 +86,8 @@ impl<'p> Call<'p> {
     ///
     /// # Cost
     ///
-    /// Beside acquiring the permit, one small allocation and one more lock of the set an attempt.
+    /// Beside acquiring the permit, one small allocation, one more lock of the set and one more look at the
+    /// clock an attempt; and what telling of it [costs](crate::telemetry#cost).
     pub async fn run<T, E, F: Future<Output = Result<T, E>>>(
         self,
         mut call: impl FnMut(Attempt) -> F,
@@ -99,7 +101,9 @@ impl<'p> Call<'p> {
             // What a failed attempt returned is gone before the wait: it may hold a connection.
             let wait = match progress.admit().await {
                 Ok(running) => {
-                    let result = call(running.attempt()).await;
+                    let span = running.span();
+                    let attempt = span.in_scope(|| call(running.attempt()));
+                    let result = attempt.instrument(span).await;
                     match progress.after(running.end(&result, &classify)) {
                         Some(wait) => wait,
                         None => return progress.over(result),
@@ -129,7 +133,7 @@ impl<'p> Call<'p> {
         loop {
             let wait = match progress.admit_blocking() {
                 Ok(running) => {
-                    let result = call(running.attempt());
+                    let result = running.span().in_scope(|| call(running.attempt()));
                     match progress.after(running.end(&result, &classify)) {
                         Some(wait) => wait,
                         None => return progress.over(result),

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use backon::ExponentialBackoff;
 use paceline_core::{Time, Verdict};
+use tracing::{Instrument as _, Span};
 
 use super::Pipeline;
 use super::attempt::{Ended, Running};
@@ -15,9 +16,12 @@ use crate::permit::Permit;
 use crate::request::{Request, Terms};
 use crate::retry::{Budget, Retries};
 use crate::set::LimitSet;
+use crate::telemetry;
+use crate::telemetry::names::{self, events, fields};
 
 pub(super) struct Progress<'p> {
     pipeline: &'p Pipeline,
+    span: Span,
     ask: Ask<'p>,
     terms: Terms,
     retry_if: Option<Hook<'p>>,
@@ -42,6 +46,7 @@ impl<'p> Progress<'p> {
         Ok(Self {
             pipeline,
             ask: ask?,
+            span: telemetry::call(pipeline.source().name()),
             terms,
             retry_if,
             backoff: None,
@@ -60,14 +65,14 @@ impl<'p> Progress<'p> {
     pub(super) async fn admit(&mut self) -> Result<Running, Error> {
         let terms = self.knock()?;
         let asked = self.pipeline.now();
-        let permit = self.ask.acquire(terms).await;
+        let permit = self.ask.acquire(terms).instrument(self.span.clone()).await;
         self.admitted(asked, permit)
     }
 
     pub(super) fn admit_blocking(&mut self) -> Result<Running, Error> {
         let terms = self.knock()?;
         let asked = self.pipeline.now();
-        let permit = self.ask.acquire_blocking(terms);
+        let permit = self.span.in_scope(|| self.ask.acquire_blocking(terms));
         self.admitted(asked, permit)
     }
 
@@ -94,7 +99,7 @@ impl<'p> Progress<'p> {
         self.began.get_or_insert(now);
         self.attempts += 1;
         self.set = Some(permit.set().clone());
-        Ok(Running::new(self.pipeline, self.attempts, permit, pass))
+        Ok(Running::new(self.pipeline, self.attempts, permit, pass, &self.span))
     }
 
     /// How long to wait before another attempt, if there is to be one after this.
@@ -135,16 +140,26 @@ impl<'p> Progress<'p> {
             return None;
         }
         let (source, attempts) = (self.pipeline.source().name(), self.attempts);
-        tracing::debug!(source, attempts, verdict = ?self.verdict, ?wait, "trying again");
+        tracing::debug!(
+            name: events::RETRYING,
+            parent: &self.span,
+            {
+                { fields::SOURCE } = source,
+                { fields::ATTEMPTS } = attempts,
+                { fields::VERDICT } = self.verdict.map(names::verdict),
+                { fields::WAIT } = wait.as_secs_f64()
+            },
+            "trying again"
+        );
         Some(wait)
     }
 
     pub(super) async fn wait(&mut self, wait: Duration) -> Result<(), Error> {
-        let (pipeline, from) = (self.pipeline, self.pipeline.now());
+        let (pipeline, from, span) = (self.pipeline, self.pipeline.now(), self.span.clone());
         if let Some(retries) = &pipeline.0.retries {
-            retries.timer.wait(wait).await?;
+            retries.timer.wait(wait).instrument(span.clone()).await?;
             if let Some(request) = self.allowance(retries) {
-                drop(request.acquire().await?);
+                drop(request.acquire().instrument(span).await?);
             }
         }
         self.waited_from(from);
@@ -152,7 +167,8 @@ impl<'p> Progress<'p> {
     }
 
     pub(super) fn wait_blocking(&mut self, wait: Duration) -> Result<(), Error> {
-        let (pipeline, from) = (self.pipeline, self.pipeline.now());
+        let (pipeline, from, span) = (self.pipeline, self.pipeline.now(), self.span.clone());
+        let _within = span.enter();
         if let Some(retries) = &pipeline.0.retries {
             retries.timer.wait_blocking(wait)?;
             if let Some(request) = self.allowance(retries) {
@@ -200,7 +216,8 @@ impl<'p> Progress<'p> {
     }
 
     fn outcome<T, E>(self, result: Result<T, CallError<T, E>>) -> Outcome<T, E> {
-        let Self { verdict, attempts, waited, backed_off, set, .. } = self;
+        let Self { span, verdict, attempts, waited, backed_off, set, .. } = self;
+        telemetry::called(&span, attempts, waited, backed_off, verdict);
         Outcome { result, verdict, attempts, waited, backed_off, set }
     }
 }

@@ -7,13 +7,15 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use paceline_core::{Arrival, Claim, Decision, Demand, Order, Outcome, Party, Ticket, Time, Waiter};
+use tracing::Span;
 
 use super::{LimitPool, local};
 use crate::error::Error;
 use crate::local::arrive;
 use crate::permit::Permit;
 use crate::request::Terms;
-use crate::wait::{Wake, ensure_driver};
+use crate::telemetry;
+use crate::wait::{Waiting, Wake, ensure_driver};
 
 /// Waits for whichever member has room first. Made by [`LimitPool::acquire`].
 ///
@@ -25,6 +27,7 @@ pub struct PoolAcquire<'a> {
     pool: &'a LimitPool,
     terms: Terms,
     state: State,
+    span: Span,
 }
 
 enum State {
@@ -44,14 +47,17 @@ struct Place {
 
 impl<'a> PoolAcquire<'a> {
     pub(crate) fn new(pool: &'a LimitPool, demands: Result<Vec<Demand>, Error>, terms: Terms) -> Self {
-        Self { pool, terms, state: State::Asking(demands) }
+        Self { pool, terms, state: State::Asking(demands), span: Span::none() }
     }
 
-    fn enqueue(&self, demands: Vec<Demand>, context: &Context<'_>) -> Vec<Place> {
+    /// A place in every queue, and what there is to tell of the one that is expected to end first.
+    fn enqueue(&self, demands: Vec<Demand>, context: &Context<'_>) -> (Vec<Place>, Option<Waiting>) {
         let claim = Arc::new(Claim::new());
         let Terms { priority, deadline, arrival: first } = self.terms;
         let mut arrival = first.unwrap_or_else(|| arrive(Time::ZERO));
         let mut places = Vec::with_capacity(demands.len());
+        let mut soonest: Option<Waiting> = None;
+        let expected = |waiting: &Waiting| waiting.expected.unwrap_or(Duration::MAX);
         for (member, demand) in demands.into_iter().enumerate() {
             let number = u32::try_from(member).expect("fewer than 2^32 members");
             let party = Party::AnyOf { claim: Arc::clone(&claim), member: number };
@@ -78,8 +84,11 @@ impl<'a> PoolAcquire<'a> {
             });
             local.plan.hooks.call(&waiting);
             places.push(place);
+            if soonest.as_ref().is_none_or(|soonest| expected(&waiting) < expected(soonest)) {
+                soonest = Some(waiting);
+            }
         }
-        places
+        (places, soonest.map(|soonest| Waiting { set: Arc::clone(&self.pool.0.name), ..soonest }))
     }
 
     fn look(&mut self, context: &Context<'_>) -> Poll<Result<Permit<'a>, Error>> {
@@ -99,6 +108,7 @@ impl<'a> PoolAcquire<'a> {
         }
         if let Some(permit) = granted {
             self.leave();
+            telemetry::granted(&self.span, [(permit.set().shared_name(), permit.waited())]);
             return Poll::Ready(Ok(permit));
         }
         if late {
@@ -141,7 +151,9 @@ impl<'a> Future for PoolAcquire<'a> {
                 Err(Error::NotNow { .. }) => {}
                 answer => return Poll::Ready(answer),
             }
-            this.state = State::Waiting(this.enqueue(demands, context));
+            let (places, waiting) = this.enqueue(demands, context);
+            this.state = State::Waiting(places);
+            this.span = waiting.as_ref().map_or_else(Span::none, telemetry::wait);
         }
         this.look(context)
     }

@@ -4,25 +4,35 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use paceline_core::{Arrival, Demand, Grant, Outcome, Ticket, Time};
+use paceline_core::{Demand, Outcome, Ticket, Time};
+use tracing::Span;
 
 use super::{Wait, WaitOutcome, Wake};
 use crate::error::Error;
 use crate::local::{Guarded, Local};
+use crate::permit::Permit;
 use crate::request::Terms;
+use crate::set::LimitSet;
+use crate::telemetry;
 
-/// Blocks the thread until `demand` is granted; gives the grant and when it asked.
-pub(crate) fn block_on_set(local: &Arc<Local>, demand: Demand, terms: &Terms) -> Result<(Grant, Time, Arrival), Error> {
-    let wait = match local.ask(demand, terms, || Wake::Thread(thread::current()))? {
+/// Blocks the thread until `set`, which is `local`, grants `demand`.
+pub(crate) fn block_on_set<'a>(
+    set: &'a LimitSet,
+    local: &Arc<Local>,
+    demand: Demand,
+    terms: &Terms,
+) -> Result<Permit<'a>, Error> {
+    let (wait, span) = match local.ask(demand, terms, || Wake::Thread(thread::current()))? {
         WaitOutcome::Granted(grant, arrival) => {
             let asked = grant.at;
-            return Ok((grant, asked, arrival));
+            return Ok(Permit::local(set, grant, asked, arrival));
         }
         WaitOutcome::Wait(wait, waiting) => {
             let place = Place { local, ticket: wait.ticket };
+            let span = telemetry::wait(&waiting);
             local.plan.hooks.call(&waiting);
             place.hold();
-            wait
+            (wait, span)
         }
     };
     let Wait { ticket, since, arrival } = wait;
@@ -41,7 +51,9 @@ pub(crate) fn block_on_set(local: &Arc<Local>, demand: Demand, terms: &Terms) ->
             Step::Leave(outcome, successor) => {
                 place.hold();
                 successor.into_iter().for_each(Wake::wake);
-                return Ok((local.finish(outcome, terms)?, since, arrival));
+                let permit = Permit::local(set, local.finish(outcome, terms)?, since, arrival);
+                telemetry::granted(&span, [(&local.name, permit.waited())]);
+                return Ok(permit);
             }
         }
     }
@@ -105,7 +117,9 @@ impl Drop for Place<'_> {
 pub(crate) fn on_a_thread<F: Future<Output = Result<T, Error>>, T: Send>(
     wait: impl FnOnce() -> F + Send,
 ) -> Result<T, Error> {
+    let span = Span::current();
     let run = || {
+        let _within = span.enter();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
         runtime.map_err(|error| Error::NoThread(error.to_string()))?.block_on(wait())
     };

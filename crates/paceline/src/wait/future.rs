@@ -7,6 +7,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use paceline_core::{Arrival, Decision, Demand, Events, Grant, Order, Outcome, Refusal, Ticket, Time, Waiter};
+use tracing::Span;
 
 use super::{Waiting, Wake, ensure_driver};
 use crate::backend::RemoteAcquire;
@@ -15,6 +16,7 @@ use crate::local::{Guarded, Local, first};
 use crate::permit::Permit;
 use crate::request::Terms;
 use crate::set::{LimitSet, Store};
+use crate::telemetry;
 
 /// Waits for a permit. Made by [`LimitSet::acquire`] and [`Request::acquire`](crate::Request::acquire).
 ///
@@ -32,7 +34,7 @@ pub struct Acquire<'a> {
 
 enum State<'a> {
     Asking(Result<Demand, Error>),
-    Waiting(Wait),
+    Waiting(Wait, Span),
     Remote(RemoteAcquire<'a>),
     Done,
 }
@@ -88,16 +90,19 @@ impl<'a> Acquire<'a> {
                 Poll::Ready(Ok(Permit::local(self.set, grant, asked, arrival)))
             }
             WaitOutcome::Wait(wait, waiting) => {
-                self.state = State::Waiting(wait);
+                // In the queue, it has to be known to be: whatever follows may fail.
+                self.state = State::Waiting(wait, Span::none());
                 ensure_driver(local)?;
+                self.state = State::Waiting(wait, telemetry::wait(&waiting));
                 local.plan.hooks.call(&waiting);
                 Poll::Pending
             }
         }
     }
 
-    fn look(&mut self, local: &Arc<Local>, wait: Wait, context: &Context<'_>) -> Poll<Result<Permit<'a>, Error>> {
-        let Wait { ticket, since, arrival } = wait;
+    fn look(&mut self, local: &Arc<Local>, context: &Context<'_>) -> Poll<Result<Permit<'a>, Error>> {
+        let State::Waiting(wait, span) = &mut self.state else { return Poll::Pending };
+        let Wait { ticket, since, arrival } = *wait;
         let mut guard = local.lock();
         let Some(outcome) = guard.collect(ticket, since) else {
             guard.set.set_waker(ticket, Wake::Task(context.waker().clone()));
@@ -106,8 +111,12 @@ impl<'a> Acquire<'a> {
             return Poll::Pending;
         };
         drop(guard);
+        let span = std::mem::replace(span, Span::none());
         self.state = State::Done;
-        Poll::Ready(local.finish(outcome, &self.terms()).map(|grant| Permit::local(self.set, grant, since, arrival)))
+        let grant = local.finish(outcome, &self.terms())?;
+        let permit = Permit::local(self.set, grant, since, arrival);
+        telemetry::granted(&span, [(&local.name, permit.waited())]);
+        Poll::Ready(Ok(permit))
     }
 }
 
@@ -119,10 +128,7 @@ impl<'a> Future for Acquire<'a> {
         let this = &mut *self;
         match (&mut this.state, &this.set.0) {
             (State::Asking(_), Store::Local(local)) => this.ask(local, context),
-            (State::Waiting(wait), Store::Local(local)) => {
-                let wait = *wait;
-                this.look(local, wait, context)
-            }
+            (State::Waiting(..), Store::Local(local)) => this.look(local, context),
             (State::Asking(demand), Store::Remote(remote)) => {
                 let mut demand = std::mem::replace(demand, Ok(Demand::default()))?;
                 remote.plan.complete(&mut demand);
@@ -131,7 +137,7 @@ impl<'a> Future for Acquire<'a> {
                 Pin::new(this).poll(context)
             }
             (State::Remote(acquire), _) => acquire.poll(context),
-            (State::Done | State::Waiting(_), _) => panic!("polled after it was done"),
+            (State::Done | State::Waiting(..), _) => panic!("polled after it was done"),
         }
     }
 }
@@ -139,7 +145,7 @@ impl<'a> Future for Acquire<'a> {
 impl Drop for Acquire<'_> {
     #[inline]
     fn drop(&mut self) {
-        if let (State::Waiting(wait), Store::Local(local)) = (&self.state, &self.set.0) {
+        if let (State::Waiting(wait, _), Store::Local(local)) = (&self.state, &self.set.0) {
             local.give_back(wait.ticket);
         }
     }

@@ -5,6 +5,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::telemetry::names::events;
+use crate::telemetry::names::fields::SET;
+
 /// A demand that begins to wait.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -32,16 +35,9 @@ impl Hooks {
 
     /// A hook that panics harms nobody: the wait goes on.
     pub(crate) fn call(&self, waiting: &Waiting) {
-        tracing::debug!(
-            set = &*waiting.set,
-            limit = waiting.limit.as_deref(),
-            expected = ?waiting.expected,
-            ahead = waiting.ahead,
-            "waiting"
-        );
         for hook in &self.0 {
             if catch_unwind(AssertUnwindSafe(|| hook(waiting))).is_err() {
-                tracing::warn!(set = &*waiting.set, "an on_wait hook panicked");
+                tracing::warn!(name: events::HOOK_PANICKED, { { SET } = &*waiting.set }, "an on_wait hook panicked");
             }
         }
     }

@@ -23,3 +23,4 @@ mod runtimes;
 mod settling;
 mod stress;
 mod support;
+mod telemetry;
