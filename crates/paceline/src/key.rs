@@ -26,6 +26,36 @@ pub trait Amounts: private::Amounts {}
 
 impl<T: private::Amounts> Amounts for T {}
 
+/// One demand over several sets: what of it each can be asked for.
+pub(crate) struct Spread {
+    demands: Vec<Demand>,
+    /// Which amount, and why a set does not know its key.
+    misses: Vec<(usize, Error)>,
+}
+
+impl Spread {
+    pub(crate) fn over<'s>(sets: impl Iterator<Item = &'s LimitSet>, amounts: &impl Amounts) -> Self {
+        let mut misses = Vec::new();
+        let demands = sets.map(|set| amounts.resolve_known(set, &mut |at, error| misses.push((at, error)))).collect();
+        Self { demands, misses }
+    }
+
+    /// A key that belongs to another set.
+    pub(crate) fn foreign(&self) -> Option<Error> {
+        self.misses.iter().find(|(_, error)| matches!(error, Error::ForeignKey { .. })).map(|(_, error)| error.clone())
+    }
+
+    /// The demands; a key that no set has is an error.
+    pub(crate) fn known_somewhere(self) -> Result<Vec<Demand>, Error> {
+        let Self { demands, misses } = self;
+        let nowhere = |at| misses.iter().filter(|(miss, _)| *miss == at).count() == demands.len();
+        match misses.iter().find(|(at, _)| nowhere(*at)) {
+            Some((_, error)) => Err(error.clone()),
+            None => Ok(demands),
+        }
+    }
+}
+
 pub(crate) mod private {
     use super::{Arc, Demand, Error, Index, Key, LimitSet};
 

@@ -103,12 +103,11 @@ impl<'a> Permit<'a> {
     }
 
     /// The same for those of the keys that its set has.
-    pub(crate) fn settle_known(&self, actual: &impl Amounts) -> Result<(), Error> {
+    pub(crate) fn settle_known(&self, actual: &impl Amounts) {
         self.correct(actual.resolve_known(self.set(), &mut |_, _| {}));
-        Ok(())
     }
 
-    fn correct(&self, actual: Demand) {
+    pub(crate) fn correct(&self, actual: Demand) {
         match (&self.held, &self.set().0) {
             (Held::Local { grant, corrected }, Store::Local(local)) => {
                 let mut corrected = corrected.lock();

@@ -9,7 +9,7 @@ use std::sync::atomic::AtomicUsize;
 use paceline_core::{Decision, Demand, Grant};
 
 use crate::error::Error;
-use crate::key::Amounts;
+use crate::key::{Amounts, Spread};
 use crate::local::Local;
 use crate::permit::Permit;
 use crate::request::Terms;
@@ -155,22 +155,14 @@ impl LimitPool {
 
     /// The demand on each member.
     pub(crate) fn resolve(&self, amounts: &impl Amounts) -> Result<Vec<Demand>, Error> {
-        let mut misses: Vec<(usize, Error)> = Vec::new();
-        let demands = self.0.members.iter().map(|set| {
-            let mut demand = amounts.resolve_known(set, &mut |at, error| misses.push((at, error)));
-            set.plan().complete(&mut demand);
-            demand
-        });
-        let demands: Vec<Demand> = demands.collect();
+        let spread = Spread::over(self.0.members.iter(), amounts);
         // A handle means one member's limit: the others would be charged nothing for it, though they may have the key.
-        if let Some((_, foreign)) = misses.iter().find(|(_, error)| matches!(error, Error::ForeignKey { .. })) {
-            return Err(foreign.clone());
+        if let Some(foreign) = spread.foreign() {
+            return Err(foreign);
         }
-        let nowhere = |at| misses.iter().filter(|(miss, _)| *miss == at).count() == self.0.members.len();
-        match misses.iter().find(|(at, _)| nowhere(*at)) {
-            Some((_, error)) => Err(error.clone()),
-            None => Ok(demands),
-        }
+        let mut demands = spread.known_somewhere()?;
+        self.0.members.iter().zip(&mut demands).for_each(|(set, demand)| set.plan().complete(demand));
+        Ok(demands)
     }
 
     fn try_now(&self, demands: &[Demand], terms: &Terms) -> Result<Permit<'_>, Error> {

@@ -69,7 +69,10 @@ impl Attempt {
         let state = self.0.state.lock();
         match (&state.permit, self.0.pipeline.source()) {
             (Some(permit), Source::Set(_)) => permit.settle(actual),
-            (Some(permit), Source::Pool(_)) => permit.settle_known(&actual),
+            (Some(permit), Source::Pool(_)) => {
+                permit.settle_known(&actual);
+                Ok(())
+            }
             (None, _) => Ok(()),
         }
     }
