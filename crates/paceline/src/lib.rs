@@ -19,6 +19,8 @@ mod resets;
 mod retry;
 mod set;
 pub mod telemetry;
+#[cfg(feature = "tower")]
+pub mod tower;
 mod wait;
 
 pub use adapt::{Feedback, Verdicts};
@@ -27,6 +29,7 @@ pub use error::Error;
 pub use joint::{Joint, JointAcquire, JointPermit};
 pub use key::{Amounts, Key, Named};
 pub use limiter::{OnFull, RateLimitPolicy, RateLimiter};
+pub use paceline_core::headers;
 pub use paceline_core::{
     Aimd, AimdBuilder, Algorithm, Anchor, Arrival, Breaker, BreakerBuilder, BreakerState, ChangeError, Controller,
     CubicRate, Gradient, GradientBuilder, LimitKind, LimitView, Pacing, ParameterError, Priority, Quota, QuotaError,

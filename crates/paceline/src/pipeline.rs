@@ -124,6 +124,12 @@ impl Pipeline {
         self.0.retries.as_ref().map_or(0, Retries::waiting)
     }
 
+    /// Whether a call may be made more than once.
+    #[cfg(feature = "tower")]
+    pub(crate) fn tries_again(&self) -> bool {
+        self.0.retries.as_ref().is_some_and(|retries| retries.attempts() > 1)
+    }
+
     fn now(&self) -> Time {
         self.0.clock.now()
     }

@@ -30,6 +30,7 @@ pub struct Attempt(Arc<Inner>);
 
 struct Inner {
     number: u32,
+    admitted_at: Time,
     set: LimitSet,
     pipeline: Pipeline,
     state: Mutex<State>,
@@ -44,6 +45,8 @@ struct State {
     retry_after: Option<Duration>,
     /// It has succeeded, and its value is still in use.
     kept: bool,
+    /// How the rest of that value ended, if not well.
+    rest: Option<Verdict>,
 }
 
 impl Attempt {
@@ -57,6 +60,19 @@ impl Attempt {
     #[must_use]
     pub fn set(&self) -> &LimitSet {
         &self.0.set
+    }
+
+    /// The instant of its admission, on the set's clock.
+    #[must_use]
+    pub fn admitted_at(&self) -> Time {
+        self.0.admitted_at
+    }
+
+    /// Notes that the request is on its way, as [`Permit::sent`] does.
+    pub fn sent(&self) {
+        if let Some(permit) = &self.0.state.lock().permit {
+            permit.sent();
+        }
     }
 
     /// Corrects what it was charged to what it really used, as [`Permit::settle`] does. Once it is over there is nothing
@@ -107,6 +123,7 @@ impl Attempt {
     pub fn report(&self, verdict: Verdict) {
         let mut state = self.0.state.lock();
         if state.kept {
+            state.rest.get_or_insert(verdict);
             drop(state);
             self.0.judge(verdict);
         } else {
@@ -147,7 +164,8 @@ impl Inner {
 impl Drop for Inner {
     /// A value that kept it is no longer in use. An attempt that did not get that far was ended by its pipeline.
     fn drop(&mut self) {
-        self.finish(Verdict::Success);
+        let verdict = self.state.get_mut().rest.unwrap_or(Verdict::Success);
+        self.finish(verdict);
     }
 }
 
@@ -176,7 +194,7 @@ impl Running {
     ) -> Self {
         let (set, pipeline, began) = (permit.set().clone(), pipeline.clone(), permit.admitted_at());
         let state = Mutex::new(State { permit: Some(permit), pass, ..State::default() });
-        let inner = Arc::new(Inner { number, set, pipeline, state });
+        let inner = Arc::new(Inner { number, admitted_at: began, set, pipeline, state });
         let mut running = Self { attempt: Some(Attempt(Arc::clone(&inner))), began, span: Span::none() };
         running.span = telemetry::attempt(call, inner.set.name(), number);
         if number > 1 {

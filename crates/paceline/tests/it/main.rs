@@ -24,3 +24,5 @@ mod settling;
 mod stress;
 mod support;
 mod telemetry;
+#[cfg(feature = "tower")]
+mod tower;

@@ -1,0 +1,56 @@
+//! Reading an answer: its head at once, of an error the body too, and telling whoever learns from it.
+
+use std::time::SystemTime;
+
+use bytes::Bytes;
+use http::{Response, response};
+use http_body::Body;
+use paceline_core::Verdict;
+use paceline_core::headers::{Answer, Dialect, Facts};
+
+use super::body::{Buffered, LimitBody};
+use super::builder::Rules;
+use super::limits;
+use super::usage::Meter;
+use crate::pipeline::Attempt;
+
+impl<B> Rules<B> {
+    /// Tells the attempt, and its set, what the answer says. The answer of a success keeps the attempt.
+    pub(super) async fn read<R>(&self, attempt: Attempt, response: Response<R>) -> Response<LimitBody<R>>
+    where
+        R: Body<Data = Bytes> + Unpin,
+    {
+        let (mut head, body) = response.into_parts();
+        let mut facts = self.facts(&head, None);
+        let body = if facts.verdict == Verdict::Success {
+            let usage = self.charges.map(|charges| Meter::new(charges, &head.headers));
+            LimitBody::kept(body, attempt.clone(), usage, self.body_time)
+        } else if self.dialect == Dialect::Plain {
+            LimitBody::rest(body, self.body_time)
+        } else {
+            if let Verdict::RateLimited { retry_after: Some(wait) } = facts.verdict {
+                // Not after the body, which may take its time. A set that lives elsewhere has no gate.
+                let _ = attempt.set().pause_for(wait);
+            }
+            let read = Buffered::read(body, self.error_bytes, self.error_time).await;
+            facts = self.facts(&head, Some(read.bytes()));
+            LimitBody::buffered(read, self.body_time)
+        };
+        for note in &facts.notes {
+            tracing::debug!(set = attempt.set().name(), "{note}");
+        }
+        limits::sync(&attempt, &facts.limits);
+        if let Some(wait) = facts.retry_after {
+            attempt.retry_after(wait);
+        }
+        attempt.report(facts.verdict);
+        head.extensions.insert(facts);
+        Response::from_parts(head, body)
+    }
+
+    fn facts(&self, head: &response::Parts, body: Option<&[u8]>) -> Facts {
+        let headers: Vec<_> = head.headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes())).collect();
+        let answer = Answer { status: head.status.as_u16(), headers: &headers, body, received: SystemTime::now() };
+        self.dialect.read(&answer, self.longest_wait)
+    }
+}
