@@ -2,12 +2,14 @@
 
 mod adapt;
 pub mod backend;
+mod batch;
 mod clock;
 mod error;
 mod joint;
 mod key;
 mod limiter;
 mod local;
+mod panics;
 mod permit;
 mod pipeline;
 mod plan;
@@ -24,6 +26,7 @@ pub mod tower;
 mod wait;
 
 pub use adapt::{Feedback, Verdicts};
+pub use batch::{Batch, BatchEvent, BatchHandle, BatchItem, BatchProgress, BatchReport};
 pub use clock::{Clock, ManualClock};
 pub use error::Error;
 pub use joint::{Joint, JointAcquire, JointPermit};

@@ -17,6 +17,7 @@ mod breakers;
 mod builder;
 mod call;
 mod classify;
+mod convert;
 mod outcome;
 mod progress;
 mod source;
@@ -29,14 +30,16 @@ use std::time::Duration;
 use paceline_core::Time;
 
 use crate::clock::Clock;
+use crate::error::Error;
 use crate::key::Amounts;
-use crate::retry::{Retries, Timer};
+use crate::retry::{Retries, Retry, Timer};
 
 use breakers::Breakers;
 
 pub use attempt::Attempt;
 pub use builder::PipelineBuilder;
 pub use call::Call;
+pub(crate) use classify::of_error;
 pub use classify::{RateLimitHit, by_error, until};
 pub use outcome::{CallError, Outcome};
 pub use source::Source;
@@ -76,8 +79,8 @@ struct Inner {
     source: Source,
     clock: Clock,
     retries: Option<Retries>,
-    breakers: Breakers,
-    linger: Option<(Duration, Timer)>,
+    breakers: Arc<Breakers>,
+    linger: Option<(Duration, Arc<Timer>)>,
 }
 
 impl Pipeline {
@@ -128,6 +131,14 @@ impl Pipeline {
     #[cfg(feature = "tower")]
     pub(crate) fn tries_again(&self) -> bool {
         self.0.retries.as_ref().is_some_and(|retries| retries.attempts() > 1)
+    }
+
+    /// The same limits and breakers, tried again by another policy.
+    pub(crate) fn with_retry(&self, retry: Retry) -> Result<Self, Error> {
+        let Inner { source, clock, breakers, linger, .. } = &*self.0;
+        let retries = Some(Retries::new(retry, source.name(), clock)?);
+        let (source, clock, breakers) = (source.clone(), clock.clone(), Arc::clone(breakers));
+        Ok(Self(Arc::new(Inner { source, clock, retries, breakers, linger: linger.clone() })))
     }
 
     fn now(&self) -> Time {

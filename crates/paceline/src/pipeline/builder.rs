@@ -57,10 +57,10 @@ impl PipelineBuilder {
         let Self { source, retry, breaker, linger } = self;
         let clock = source.clock();
         let retries = retry.map(|retry| Retries::new(retry, source.name(), &clock)).transpose()?;
-        let breakers = Breakers::new(&source, breaker);
+        let breakers = Arc::new(Breakers::new(&source, breaker));
         let linger = match linger {
             Duration::ZERO => None,
-            time => Some((time, Timer::new(source.name(), &clock)?)),
+            time => Some((time, Arc::new(Timer::new(source.name(), &clock)?))),
         };
         Ok(Pipeline(Arc::new(Inner { source, clock, retries, breakers, linger })))
     }

@@ -18,7 +18,13 @@ use crate::error::Error;
 /// overload. Any other is read by [`Verdict::from_text`] for the words of a rate limit, and taken for transient where it
 /// has none. A classifier of your own knows more; `match`ing on the error is all it needs.
 pub fn by_error<T, E: fmt::Display + 'static>(result: &Result<T, E>) -> Verdict {
-    let Err(error) = result else { return Verdict::Success };
+    match result {
+        Ok(_) => Verdict::Success,
+        Err(error) => of_error(error),
+    }
+}
+
+pub(crate) fn of_error<E: fmt::Display + 'static>(error: &E) -> Verdict {
     let any: &dyn Any = error;
     let boxed =
         any.downcast_ref::<Box<dyn StdError + Send + Sync>>().map(|error| &**error as &(dyn StdError + 'static));

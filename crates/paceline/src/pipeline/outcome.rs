@@ -36,8 +36,13 @@ impl<T, E> Outcome<T, E> {
 
     /// A call that did not come to its first attempt.
     pub(super) fn refused(error: Error) -> Self {
+        Self::without_attempt(CallError::NotAdmitted(error))
+    }
+
+    /// A call that ended before it had anything to tell.
+    pub(crate) fn without_attempt(error: CallError<T, E>) -> Self {
         let (waited, backed_off) = (Duration::ZERO, Duration::ZERO);
-        let result = Err(CallError::NotAdmitted(error));
+        let result = Err(error);
         Self { result, verdict: None, attempts: 0, waited, backed_off, set: None }
     }
 }
@@ -52,6 +57,10 @@ pub enum CallError<T, E> {
     Rejected(T),
     /// It was not admitted, for its first attempt or another one.
     NotAdmitted(Error),
+    /// It panicked, with this message. Only a [`Batch`](crate::Batch) makes an error of that.
+    Panicked(String),
+    /// It was given up before it had ended. Only a [`Batch`](crate::Batch) that is drained or aborted says so.
+    Stopped,
 }
 
 impl<T, E: fmt::Display> fmt::Display for CallError<T, E> {
@@ -60,6 +69,8 @@ impl<T, E: fmt::Display> fmt::Display for CallError<T, E> {
             Self::Failed(error) => error.fmt(f),
             Self::Rejected(_) => f.write_str("the call returned something that was not taken for a success"),
             Self::NotAdmitted(error) => error.fmt(f),
+            Self::Panicked(message) => write!(f, "the call panicked: {message}"),
+            Self::Stopped => f.write_str("the call was given up before it had ended"),
         }
     }
 }
@@ -70,6 +81,8 @@ impl<T, E: fmt::Debug> fmt::Debug for CallError<T, E> {
             Self::Failed(error) => f.debug_tuple("Failed").field(error).finish(),
             Self::Rejected(_) => f.write_str("Rejected(..)"),
             Self::NotAdmitted(error) => f.debug_tuple("NotAdmitted").field(error).finish(),
+            Self::Panicked(message) => f.debug_tuple("Panicked").field(message).finish(),
+            Self::Stopped => f.write_str("Stopped"),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The library from outside, by concern. Time is tokio's paused clock or a manual one, except where a name says real.
 
 mod adapt;
+mod batch;
 mod call;
 mod cancel;
 mod defects;

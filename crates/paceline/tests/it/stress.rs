@@ -3,15 +3,15 @@
 //! A few seconds by default; `PACELINE_SOAK=1` takes twenty times as long. What fails names its seed.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Once};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use paceline::{Algorithm, Anchor, Error, LimitPool, LimitSet, Permit, Priority, Quota, Request};
 use tokio::runtime::Builder;
 
-use crate::support::{Dice, Watchdog, assert_all_came_back, millis, secs};
+use crate::support::{Dice, Watchdog, assert_all_came_back, millis, quiet_panics, secs, soaks};
 
 #[derive(Clone)]
 struct World {
@@ -219,22 +219,8 @@ impl World {
     }
 }
 
-/// Panics on purpose are not printed.
-fn quiet_panics() {
-    static ONCE: Once = Once::new();
-    ONCE.call_once(|| {
-        let usual = std::panic::take_hook();
-        std::panic::set_hook(Box::new(move |panic| {
-            let said = panic.payload().downcast_ref::<&str>().copied().unwrap_or_default();
-            if said != "on purpose" && said != "hooks may panic" {
-                usual(panic);
-            }
-        }));
-    });
-}
-
 fn lasts(default: Duration) -> Duration {
-    if std::env::var_os("PACELINE_SOAK").is_some_and(|soak| soak == "1") { default * 20 } else { default }
+    if soaks() { default * 20 } else { default }
 }
 
 fn storm(seed: u64, lasting: Duration) {

@@ -3,8 +3,8 @@
 use std::future::Future;
 use std::io::Write;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Once};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -131,4 +131,23 @@ impl Dice {
     pub(crate) fn below(&mut self, n: u64) -> u64 {
         self.next() % n
     }
+}
+
+/// Panics on purpose are not printed.
+pub(crate) fn quiet_panics() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        let usual = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |panic| {
+            let said = panic.payload().downcast_ref::<&str>().copied().unwrap_or_default();
+            if said != "on purpose" && said != "hooks may panic" {
+                usual(panic);
+            }
+        }));
+    });
+}
+
+/// Whether a test is to take its time.
+pub(crate) fn soaks() -> bool {
+    std::env::var_os("PACELINE_SOAK").is_some_and(|soak| soak == "1")
 }
