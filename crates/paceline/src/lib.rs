@@ -5,6 +5,7 @@ pub mod backend;
 mod batch;
 mod clock;
 mod error;
+mod execute;
 mod joint;
 mod key;
 mod limiter;
@@ -24,11 +25,13 @@ pub mod telemetry;
 #[cfg(feature = "tower")]
 pub mod tower;
 mod wait;
+mod worker;
 
 pub use adapt::{Feedback, Verdicts};
 pub use batch::{Batch, BatchEvent, BatchHandle, BatchItem, BatchProgress, BatchReport};
 pub use clock::{Clock, ManualClock};
 pub use error::Error;
+pub use execute::{Execute, ExecutePlan, Executed, execute};
 pub use joint::{Joint, JointAcquire, JointPermit};
 pub use key::{Amounts, Key, Named};
 pub use limiter::{OnFull, RateLimitPolicy, RateLimiter};
@@ -49,6 +52,7 @@ pub use resets::ResetsAt;
 pub use retry::{Retry, RetryBudget};
 pub use set::{LimitSet, LimitSetBuilder, LimitSnapshot, Snapshot, Template};
 pub use wait::{Acquire, Waiting};
+pub use worker::{TaskWorkers, ThreadWorkers, Worker, WorkerCall, WorkerError, WorkerLimits, WorkerOptions};
 
 /// The project's own README: its programs are tested too.
 #[cfg(doctest)]

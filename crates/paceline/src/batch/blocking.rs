@@ -18,7 +18,7 @@ impl<T> Batch<'_, T> {
     /// code.
     ///
     /// There are as many as [`concurrency`](Self::concurrency) says, at most 64 unless that is stated, and none that
-    /// would find no item. For CPU-bound work, and for a number that is measured, see `execute`.
+    /// would find no item. For CPU-bound work, and for a number that is measured, see [`execute`](crate::execute()).
     ///
     /// ```
     /// use paceline::{Batch, LimitSet};

@@ -144,12 +144,17 @@ impl Guard {
     pub(super) fn control(&self) -> Arc<Control> {
         Arc::clone(&self.0)
     }
+
+    /// Nothing more will happen: whoever listens is told so.
+    pub(super) fn close(&self) {
+        let mut state = self.0.state.lock();
+        state.over = true;
+        state.events = None;
+    }
 }
 
 impl Drop for Guard {
     fn drop(&mut self) {
-        let mut state = self.0.state.lock();
-        state.over = true;
-        state.events = None;
+        self.close();
     }
 }

@@ -112,7 +112,10 @@ where
                     this.ended.insert(item.index, item);
                     progress.made_progress();
                 }
-                Poll::Ready(None) if this.input.is_none() => return Poll::Ready(None),
+                Poll::Ready(None) if this.input.is_none() => {
+                    this.guard.close();
+                    return Poll::Ready(None);
+                }
                 _ => return Poll::Pending,
             }
         }

@@ -6,6 +6,7 @@ mod call;
 mod cancel;
 mod defects;
 mod errors;
+mod execute;
 mod idle;
 mod joint;
 mod joint_stress;
@@ -27,3 +28,4 @@ mod support;
 mod telemetry;
 #[cfg(feature = "tower")]
 mod tower;
+mod worker;
