@@ -50,6 +50,7 @@ where
         Ok(response) | Err(CallError::Rejected(response)) => response,
         Err(CallError::Failed(error)) => return Err(LimitError::Failed(error)),
         Err(CallError::NotAdmitted(error)) => return Err(LimitError::NotAdmitted(error)),
+        Err(CallError::Panicked(_) | CallError::Stopped) => unreachable!("only a batch catches panics and stops calls"),
     };
     let extensions = response.extensions_mut();
     if let (Some(facts), Some(set)) = (extensions.remove::<Facts>(), set) {
