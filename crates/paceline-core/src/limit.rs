@@ -169,8 +169,10 @@ impl Limit {
     pub(crate) fn set_quota(&mut self, now: Time, quota: Quota) -> Result<(), ChangeError> {
         let Kind::Rate(rate) = &mut self.0 else { return Err(ChangeError::NotARate) };
         quota.validate()?;
-        rate.algorithm.requota(now, &quota, rate.charged);
-        rate.amount = quota.amount();
+        // What the service said of the amount stands as long as nobody here says another.
+        let amount = if quota.amount() == rate.quota.amount() { rate.amount } else { quota.amount() };
+        rate.algorithm.requota(now, &quota.with_amount(amount), rate.charged);
+        rate.amount = amount;
         rate.quota = Arc::new(quota);
         Ok(())
     }

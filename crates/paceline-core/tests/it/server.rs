@@ -66,6 +66,19 @@ fn its_limit_lowers_ours_until_it_says_otherwise_and_never_raises_it() {
     assert_eq!(bench.available(0), 1, "a limit of nothing would end everything");
 }
 
+/// A guard that follows the network is no word on the amount.
+#[test]
+fn its_limit_outlives_a_change_of_the_guard_and_not_one_of_the_amount() {
+    for quota in [quotas()[0], quotas()[2], quotas()[3]] {
+        let mut bench = Bench::new(vec![Bench::rate(quota)]);
+        bench.sync(limit(40), None);
+        bench.set.set_quota(bench.now, 0, quota.guard(Duration::from_secs(1)), &mut bench.events).unwrap();
+        assert_eq!(bench.available(0), 40, "{quota:?}");
+        bench.set.set_quota(bench.now, 0, Quota::per_minute(70), &mut bench.events).unwrap();
+        assert_eq!(bench.available(0), 70, "{quota:?}: until the next answer");
+    }
+}
+
 #[test]
 fn a_lower_limit_fails_what_waits_for_more() {
     let mut bench = Bench::new(vec![Bench::rate(Quota::per_minute(100))]);
