@@ -45,6 +45,7 @@
 //! On a server, a request that finds no room [in time](LimitLayerBuilder::within) is a [`LimitError`], which knows the
 //! [answer](LimitError::response) to give; axum's `HandleErrorLayer` takes it there.
 
+mod ahead;
 mod answer;
 mod body;
 mod builder;

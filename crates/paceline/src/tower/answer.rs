@@ -13,10 +13,17 @@ use super::builder::Rules;
 use super::limits;
 use super::usage::Meter;
 use crate::pipeline::Attempt;
+use crate::set::Snapshot;
 
 impl<B> Rules<B> {
-    /// Tells the attempt, and its set, what the answer says. The answer of a success keeps the attempt.
-    pub(super) async fn read<R>(&self, attempt: Attempt, response: Response<R>) -> Response<LimitBody<R>>
+    /// Tells the attempt, and its set, what the answer says; `before` is how the set stood when the attempt was admitted.
+    /// The answer of a success keeps the attempt.
+    pub(super) async fn read<R>(
+        &self,
+        attempt: Attempt,
+        before: &Snapshot,
+        response: Response<R>,
+    ) -> Response<LimitBody<R>>
     where
         R: Body<Data = Bytes> + Unpin,
     {
@@ -39,7 +46,9 @@ impl<B> Rules<B> {
         for note in &facts.notes {
             tracing::debug!(set = attempt.set().name(), "{note}");
         }
-        limits::sync(&attempt, &facts.limits);
+        for (key, state) in limits::of(attempt.set(), &facts.limits) {
+            self.ahead.sync(&attempt, before, key, state);
+        }
         if let Some(wait) = facts.retry_after {
             attempt.retry_after(wait);
         }

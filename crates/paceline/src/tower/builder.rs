@@ -9,6 +9,7 @@ use paceline_core::Verdict;
 use paceline_core::headers::{Charges, Dialect, LONGEST_WAIT};
 
 use super::LimitLayer;
+use super::ahead::Ahead;
 use crate::error::Error;
 use crate::key::Amounts;
 use crate::pipeline::{Call, Pipeline};
@@ -16,6 +17,7 @@ use crate::pipeline::{Call, Pipeline};
 /// What all calls of a layer have in common.
 pub(super) struct Rules<B> {
     pub(super) pipeline: Pipeline,
+    pub(super) ahead: Ahead,
     pub(super) cost: Option<Box<Cost<B>>>,
     pub(super) within: Option<Duration>,
     pub(super) repeat: Option<Box<Repeat<B>>>,
@@ -53,6 +55,7 @@ impl<B> LimitLayerBuilder<B> {
     pub(super) fn new(pipeline: Pipeline) -> Self {
         Self(Rules {
             pipeline,
+            ahead: Ahead::default(),
             cost: None,
             within: None,
             repeat: None,

@@ -39,10 +39,11 @@ where
     let attempt = move |attempt: Attempt| {
         let (mut service, mut request) = (inner.clone(), rules.take(spare));
         request.extensions_mut().insert(attempt.clone());
+        let before = attempt.set().snapshot();
         async move {
             poll_fn(|context| service.poll_ready(context)).await?;
             let response = service.call(request).await?;
-            Ok(rules.read(attempt, response).await)
+            Ok(rules.read(attempt, &before, response).await)
         }
     };
     let Outcome { result, attempts, waited, backed_off, set, .. } = call.run(attempt, by_error).await;

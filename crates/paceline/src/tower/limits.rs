@@ -11,7 +11,6 @@ use std::time::Duration;
 use paceline_core::headers::{LimitFact, Scope, Unit};
 use paceline_core::{Quota, Reset, ServerState};
 
-use crate::pipeline::Attempt;
 use crate::plan::Spec;
 use crate::set::LimitSet;
 
@@ -41,16 +40,13 @@ fn limits(set: &LimitSet) -> impl Iterator<Item = Limit<'_>> {
     })
 }
 
-/// Takes the service's word on the limits of the set that made the attempt.
-pub(super) fn sync(attempt: &Attempt, facts: &[LimitFact]) {
+/// What the facts say of the limits of a set.
+pub(super) fn of<'s>(set: &'s LimitSet, facts: &[LimitFact]) -> Vec<(&'s str, ServerState)> {
     if facts.is_empty() {
-        return;
+        return Vec::new();
     }
-    let limits: Vec<_> = limits(attempt.set()).collect();
-    for (key, state) in states(&limits, facts) {
-        // Fails only where the set lives elsewhere, which has its own word.
-        let _ = attempt.sync(key, state);
-    }
+    let limits: Vec<_> = limits(set).collect();
+    states(&limits, facts)
 }
 
 fn states<'s>(limits: &[Limit<'s>], facts: &[LimitFact]) -> Vec<(&'s str, ServerState)> {
