@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::num::NonZeroU64;
+use std::num::{NonZeroU32, NonZeroU64};
 use std::path::Path;
 use std::time::Duration;
 
@@ -10,6 +10,7 @@ use anyhow::{Context as _, Result, anyhow};
 use serde::{Deserialize, Deserializer};
 
 use crate::args::values::{self, Progress, ResultOrder};
+use crate::job::Concurrency;
 use crate::limits::LimitFlag;
 
 /// The example that `paceline config --example` prints: every key, with its default where it has one.
@@ -38,9 +39,14 @@ pub(crate) struct Config {
     pub(crate) rpd: Option<NonZeroU64>,
     #[serde(deserialize_with = "limits")]
     pub(crate) limit: Vec<LimitFlag>,
-    #[serde(deserialize_with = "amount")]
-    pub(crate) concurrency: Option<NonZeroU64>,
+    #[serde(deserialize_with = "concurrency")]
+    pub(crate) concurrency: Option<Concurrency>,
     pub(crate) guard: Guard,
+
+    #[serde(deserialize_with = "attempts")]
+    pub(crate) max_attempts: Option<NonZeroU32>,
+    #[serde(deserialize_with = "period")]
+    pub(crate) max_elapsed: Option<Duration>,
 
     pub(crate) order: Option<ResultOrder>,
     pub(crate) progress: Option<Progress>,
@@ -92,6 +98,27 @@ fn amount<'de, D: Deserializer<'de>>(from: D) -> Result<Option<NonZeroU64>, D::E
     values::amount(&number.to_string()).map(Some).map_err(|why| serde::de::Error::custom(format!("{number}: {why}")))
 }
 
+fn attempts<'de, D: Deserializer<'de>>(from: D) -> Result<Option<NonZeroU32>, D::Error> {
+    let number = i64::deserialize(from)?;
+    values::attempts(&number.to_string()).map(Some).map_err(|why| serde::de::Error::custom(format!("{number}: {why}")))
+}
+
+/// A number, or what the flag takes.
+#[derive(Deserialize)]
+#[serde(untagged, expecting = "a number, \"auto\", or bounds such as \"4-64\"")]
+enum NumberOrText {
+    Number(i64),
+    Text(String),
+}
+
+fn concurrency<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Concurrency>, D::Error> {
+    let text = match NumberOrText::deserialize(from)? {
+        NumberOrText::Number(number) => number.to_string(),
+        NumberOrText::Text(text) => text,
+    };
+    values::concurrency(&text).map(Some).map_err(|why| serde::de::Error::custom(format!("{text}: {why}")))
+}
+
 fn period<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Duration>, D::Error> {
     let text = String::deserialize(from)?;
     values::period(&text).map(Some).map_err(|why| serde::de::Error::custom(format!("{text:?}: {why}")))
@@ -123,6 +150,8 @@ mod tests {
                 base_url: Some("https://api.openai.com".into()),
                 api_key_env: Some("OPENAI_API_KEY".into()),
                 timeout: Some(Duration::from_secs(600)),
+                concurrency: Some(Concurrency::AUTO),
+                max_attempts: Some(crate::job::Attempts::MOST),
                 order: Some(ResultOrder::default()),
                 progress: Some(Progress::default()),
                 ..Config::default()
@@ -141,7 +170,8 @@ mod tests {
         let config: Config = toml::from_str(&uncommented).unwrap();
         assert_eq!(config.rpm.map(NonZeroU64::get), Some(500));
         assert_eq!(config.limit.len(), 2);
+        assert_eq!(config.max_elapsed, Some(Duration::from_secs(1_800)));
         assert_eq!(config.headers.len(), 1);
-        assert!([config.tpm, config.itpm, config.otpm, config.rpd, config.concurrency].iter().all(Option::is_some));
+        assert!([config.tpm, config.itpm, config.otpm, config.rpd].iter().all(Option::is_some));
     }
 }

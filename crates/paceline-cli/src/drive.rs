@@ -1,9 +1,12 @@
-//! From item to result: one loop that takes the input in order, acquires, and lets a task send.
+//! From item to result: one loop that takes the input in order and lets each request wait for its limits, and a task
+//! a request that takes it through its attempts.
 //!
 //! What bounds it: an item holds a slot from when it is met until its result is written, so requests that wait to be
 //! sent again and results that wait for their turn are counted, too. How many are in flight at once is the limit set's
-//! affair.
+//! affair; waiting, judging, pausing and trying again is the library's.
 
+mod attempts;
+mod call;
 mod guard;
 mod request;
 
@@ -12,6 +15,7 @@ use std::sync::mpsc::Sender as Results;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::task::JoinSet;
+use tower_layer::Layer as _;
 
 use crate::args::ResultOrder;
 use crate::estimate::{Cost, Estimate};
@@ -24,20 +28,25 @@ use crate::send::Sender;
 use crate::stop::{Cause, Stop};
 use crate::tally::Tally;
 use crate::waits::{self, Waits};
+use attempts::Attempts;
+use call::Outgoing;
 use guard::Guards;
-use paceline::{Clock, Key, LimitSet};
+use paceline::headers::Charges;
+use paceline::tower::{LimitLayer, LimitService};
+use paceline::{Clock, CubicRate, Key, LimitSet, Pipeline, Retry};
 
 /// What all parts of a run share.
 pub(crate) struct Shared {
     pub(crate) set: LimitSet,
     /// The handles of the limits that a demand names; none for those that every request takes one of unasked.
     keys: Vec<Option<Key>>,
-    pub(crate) limits: Vec<Limit>,
-    guards: Arc<Guards>,
+    pub(crate) limits: Arc<[Limit]>,
+    service: LimitService<Attempts, Outgoing>,
+    charges: Charges,
     pub(crate) concurrency: Concurrency,
     pub(crate) estimate: Estimate,
     pub(crate) origin: Origin,
-    pub(crate) sender: Sender,
+    pub(crate) sender: Arc<Sender>,
     pub(crate) tally: Arc<Tally>,
     pub(crate) waits: Arc<Waits>,
     pub(crate) stop: Arc<Stop>,
@@ -69,19 +78,30 @@ impl Shared {
             ResultOrder::Completion => SPARE,
             ResultOrder::Input => SPARE_IN_ORDER,
         };
+        let (limits, sender, stop) = (Arc::<[Limit]>::from(&*job.limits), Arc::new(sender), Arc::<Stop>::default());
+        let tally = Arc::new(Tally::new(&limits));
+        let (_, charges) = sender.dialect();
+        let attempts = Attempts::new(attempts::Parts {
+            sender: Arc::clone(&sender),
+            limits: Arc::clone(&limits),
+            guards: Guards::learning(&set, Clock::boot(), &limits),
+            tally: Arc::clone(&tally),
+            waits: Arc::clone(&waits),
+        });
         Ok(Self {
             keys,
-            limits: job.limits.clone(),
-            guards: Guards::learning(&set, Clock::boot(), &job.limits),
+            limits,
+            service: layer(job, &set, &sender, &stop)?.layer(attempts),
+            charges,
             concurrency: job.concurrency,
             estimate: job.estimate,
             origin: job.service.origin(),
             sender,
-            tally: Arc::new(Tally::new(&job.limits)),
+            tally,
             waits,
-            stop: Arc::default(),
+            stop,
             screen,
-            slots: u32::try_from(job.concurrency.amount().saturating_add(spare)).unwrap_or(MOST_SLOTS).min(MOST_SLOTS),
+            slots: u32::try_from(job.concurrency.most().saturating_add(spare)).unwrap_or(MOST_SLOTS).min(MOST_SLOTS),
             leaving: Arc::new(Semaphore::new(LEAVING)),
             set,
         })
@@ -93,7 +113,7 @@ impl Shared {
     }
 
     fn demand(&self, cost: Cost) -> Vec<(Key, u64)> {
-        let named = self.keys.iter().zip(&self.limits);
+        let named = self.keys.iter().zip(&*self.limits);
         named.filter_map(|(key, limit)| Some(((*key)?, cost.units(limit.counted)))).collect()
     }
 
@@ -104,7 +124,7 @@ impl Shared {
             return self.waits.relabel(waits::PAUSE);
         }
         let lacks = |limit: &&paceline::LimitSnapshot| {
-            let named = self.keys.iter().zip(&self.limits).find(|(_, known)| *known.name == *limit.key);
+            let named = self.keys.iter().zip(&*self.limits).find(|(_, known)| *known.name == *limit.key);
             let units = named.and_then(|(key, _)| demand.iter().find(|(asked, _)| Some(*asked) == *key));
             limit.view.available < units.map_or(1, |(_, units)| *units)
         };
@@ -132,7 +152,32 @@ fn limit_set(job: &Job, waits: &Arc<Waits>) -> Result<LimitSet, paceline::Error>
             _ => set.rate(&*limit.name, limit.quota()),
         };
     }
-    set.concurrency(job.concurrency.amount()).build()
+    match job.concurrency.controller()? {
+        Some(controller) => set.adaptive(controller).adaptive_rate(CubicRate::default()).build(),
+        None => set.concurrency(job.concurrency.most()).build(),
+    }
+}
+
+/// What takes requests through the limits, judges their answers and tries again.
+fn layer(
+    job: &Job,
+    set: &LimitSet,
+    sender: &Sender,
+    stop: &Arc<Stop>,
+) -> Result<LimitLayer<Outgoing>, paceline::Error> {
+    let retry = Retry::attempts(job.attempts.most.get());
+    let retry = match job.attempts.elapsed {
+        Some(elapsed) => retry.elapsed(elapsed),
+        None => retry,
+    };
+    let (stop, (dialect, charges)) = (Arc::clone(stop), sender.dialect());
+    LimitLayer::builder(Pipeline::over(set).retry(retry).build()?)
+        .dialect(dialect)
+        .settle_usage_as(charges)
+        .cost(|request: &http::Request<Outgoing>| request.body().call.demand.clone())
+        .repeat_clones()
+        .retry_if(move |_, _| !stop.is_draining())
+        .build()
 }
 
 /// Drives every item to its result. Returns when all have one, or what is to stop has stopped.

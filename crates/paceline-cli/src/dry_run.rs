@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::estimate::Cost;
 use crate::exit::{Exit, Halt};
 use crate::input::{Code, Ids, Item, Source};
-use crate::job::{Job, Service};
+use crate::job::{Concurrency, Job, Service};
 use crate::limits::Limit;
 use crate::output::Sink;
 use crate::screen::{Screen, count, grouped};
@@ -106,9 +106,14 @@ impl Plan {
             let takes = if time.is_zero() { "fit at once".into() } else { format!("take {}", time::rounded(*time)) };
             screen.say(&format!("  {:10} {limit}: {} units {takes}", "limit", grouped(*units)));
         }
-        let at_once = job.concurrency.amount();
+        let at_once = job.concurrency.most();
         let each = self.requests.div_ceil(at_once);
-        screen.say(&format!("  {:10} {at_once} at once: {} times as long as one answer takes", "limit", grouped(each)));
+        let up_to = if matches!(job.concurrency, Concurrency::Adaptive { .. }) { "up to " } else { "" };
+        screen.say(&format!(
+            "  {:10} {up_to}{at_once} at once: {} times as long as one answer takes",
+            "limit",
+            grouped(each)
+        ));
         match times.iter().max_by_key(|(time, ..)| *time) {
             Some((time, limit, _)) if !time.is_zero() => {
                 screen.say(&format!(

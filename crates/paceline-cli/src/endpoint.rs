@@ -4,6 +4,7 @@ use std::env;
 use std::net::IpAddr;
 
 use anyhow::{Context as _, Result, bail};
+use paceline::headers::Dialect;
 use reqwest::Url;
 use reqwest::header::HeaderValue;
 
@@ -15,6 +16,7 @@ pub(crate) struct BaseUrl {
     /// Whether it ends in `/v1`, as clients' base addresses do and the lines' paths begin.
     versioned: bool,
     loopback: bool,
+    provider: Option<Dialect>,
 }
 
 impl BaseUrl {
@@ -31,9 +33,10 @@ impl BaseUrl {
             bail!("the base URL `{text}` has a query or a fragment; give scheme, host and path only");
         }
         let loopback = url.host_str().is_some_and(is_loopback);
+        let provider = url.host_str().and_then(provider);
         let text = url.as_str().trim_end_matches('/').to_owned();
         let versioned = text.ends_with("/v1");
-        Ok(Self { text, versioned, loopback })
+        Ok(Self { text, versioned, loopback, provider })
     }
 
     /// The address for a line's `url`.
@@ -50,6 +53,11 @@ impl BaseUrl {
         self.loopback
     }
 
+    /// How whoever is there talks about limits, if that is known.
+    pub(crate) fn provider(&self) -> Option<Dialect> {
+        self.provider
+    }
+
     /// Whether it needs certificates.
     pub(crate) fn is_tls(&self) -> bool {
         self.text.starts_with("https:")
@@ -63,6 +71,18 @@ impl BaseUrl {
 fn is_loopback(host: &str) -> bool {
     let host = host.trim_start_matches('[').trim_end_matches(']');
     host == "localhost" || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
+}
+
+fn provider(host: &str) -> Option<Dialect> {
+    const HOSTS: [(&str, Dialect); 5] = [
+        ("api.openai.com", Dialect::OpenAi),
+        ("azure.com", Dialect::Azure),
+        ("api.anthropic.com", Dialect::Anthropic),
+        ("generativelanguage.googleapis.com", Dialect::Gemini),
+        ("api.github.com", Dialect::GitHub),
+    ];
+    let known = |name: &str| host.strip_suffix(name).is_some_and(|front| front.is_empty() || front.ends_with('.'));
+    HOSTS.into_iter().find(|(name, _)| known(name)).map(|(_, dialect)| dialect)
 }
 
 /// A key, and the name of the variable that held it: the name is for messages, the key is for the service alone.
@@ -130,6 +150,16 @@ mod tests {
         assert!(local.iter().all(|url| BaseUrl::parse(url).unwrap().is_loopback()));
         let remote = ["https://api.openai.com", "http://10.0.0.1", "http://localhost.example.com"];
         assert!(!remote.iter().any(|url| BaseUrl::parse(url).unwrap().is_loopback()));
+    }
+
+    #[test]
+    fn knows_who_is_there_by_the_address() {
+        let provider = |url: &str| BaseUrl::parse(url).unwrap().provider();
+        assert_eq!(provider("https://api.openai.com/v1"), Some(Dialect::OpenAi));
+        assert_eq!(provider("https://us.api.openai.com"), Some(Dialect::OpenAi));
+        assert_eq!(provider("https://mine.openai.azure.com/openai"), Some(Dialect::Azure));
+        assert_eq!(provider("https://notazure.com"), None);
+        assert_eq!(provider("http://127.0.0.1:8000"), None);
     }
 
     #[test]

@@ -1,8 +1,11 @@
 //! A job as plain facts: what flags, file, preset and defaults come to.
 
+use std::fmt;
+use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use paceline::{Aimd, ParameterError};
 use reqwest::header::HeaderMap;
 
 use crate::args::{Progress, ResultOrder};
@@ -19,6 +22,7 @@ pub(crate) struct Job {
     pub(crate) service: Service,
     pub(crate) limits: Vec<Limit>,
     pub(crate) concurrency: Concurrency,
+    pub(crate) attempts: Attempts,
     pub(crate) timeout: Duration,
     pub(crate) headers: HeaderMap,
     pub(crate) send_custom_id: bool,
@@ -87,18 +91,58 @@ impl Service {
 /// How many requests may be in flight at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Concurrency {
-    Given(u64),
-    /// Nobody said: a bound of our own, for memory and sockets.
-    Bound,
+    Fixed(u64),
+    /// As many as the answers show to be good, in these bounds.
+    Adaptive {
+        min: u64,
+        max: u64,
+    },
 }
 
 impl Concurrency {
-    pub(crate) const BOUND: u64 = 256;
+    /// Where nobody said.
+    pub(crate) const AUTO: Self = Self::Adaptive { min: 1, max: 50 };
 
-    pub(crate) fn amount(self) -> u64 {
+    /// What an adaptive one begins with, as far as its bounds let it.
+    const INITIAL: u64 = 10;
+    /// What a cut leaves of it.
+    const BACKOFF: f64 = 0.7;
+
+    /// The most there can be.
+    pub(crate) fn most(self) -> u64 {
         match self {
-            Self::Given(amount) => amount,
-            Self::Bound => Self::BOUND,
+            Self::Fixed(amount) => amount,
+            Self::Adaptive { max, .. } => max,
         }
     }
+
+    /// What finds the number, where it is to be found.
+    pub(crate) fn controller(self) -> Result<Option<Aimd>, ParameterError> {
+        let Self::Adaptive { min, max } = self else { return Ok(None) };
+        let aimd = Aimd::builder().min_concurrent(min).max_concurrent(max).backoff_factor(Self::BACKOFF);
+        aimd.initial_concurrent(Self::INITIAL.clamp(min, max)).build().map(Some)
+    }
+}
+
+/// As it would be given on the command line.
+impl fmt::Display for Concurrency {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Self::AUTO => f.write_str("auto"),
+            Self::Fixed(amount) => amount.fmt(f),
+            Self::Adaptive { min, max } => write!(f, "{min}-{max}"),
+        }
+    }
+}
+
+/// How often and for how long a request is tried.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Attempts {
+    pub(crate) most: NonZeroU32,
+    pub(crate) elapsed: Option<Duration>,
+}
+
+impl Attempts {
+    /// How often, where nobody said.
+    pub(crate) const MOST: NonZeroU32 = NonZeroU32::new(5).unwrap();
 }

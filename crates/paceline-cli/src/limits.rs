@@ -7,6 +7,7 @@ use std::fmt;
 use std::time::Duration;
 
 use paceline::Quota;
+use paceline::headers::Unit;
 
 pub(crate) use flag::LimitFlag;
 pub(crate) use merge::{Stated, merge};
@@ -29,6 +30,15 @@ impl Counted {
             Self::Tokens => "tokens",
             Self::InputTokens => "input_tokens",
             Self::OutputTokens => "output_tokens",
+        }
+    }
+
+    pub(crate) const fn unit(self) -> Unit {
+        match self {
+            Self::Requests => Unit::Requests,
+            Self::Tokens => Unit::Tokens,
+            Self::InputTokens => Unit::InputTokens,
+            Self::OutputTokens => Unit::OutputTokens,
         }
     }
 }

@@ -21,7 +21,6 @@ mod presets;
 mod progress;
 mod rehearsal;
 mod resolve;
-mod retry;
 mod run;
 mod screen;
 mod send;
@@ -29,7 +28,6 @@ mod stop;
 mod summary;
 mod tally;
 mod time;
-mod usage;
 mod waits;
 
 use std::process::ExitCode;

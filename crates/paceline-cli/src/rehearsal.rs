@@ -18,8 +18,8 @@ pub(crate) async fn start(job: &Job) -> Result<Mock> {
     let config = MockConfig {
         limits: job.limits.iter().map(limit).collect(),
         concurrency: match job.concurrency {
-            Concurrency::Given(amount) => Some(amount),
-            Concurrency::Bound => None,
+            Concurrency::Fixed(amount) => Some(amount),
+            Concurrency::Adaptive { .. } => None,
         },
         latency: Latency::Fixed(LATENCY),
         ..MockConfig::default()

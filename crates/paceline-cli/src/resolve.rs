@@ -13,7 +13,7 @@ use crate::args::{Global, Progress, RunArgs};
 use crate::config::Config;
 use crate::endpoint::{ApiKey, BaseUrl};
 use crate::estimate::Estimate;
-use crate::job::{Concurrency, Input, Job, Output, Service};
+use crate::job::{Attempts, Concurrency, Input, Job, Output, Service};
 use crate::limits::{Counted, LimitFlag, Stated, merge};
 
 const BASE_URL: &str = "https://api.openai.com";
@@ -33,11 +33,11 @@ pub(crate) fn resolve(args: &RunArgs, global: &Global) -> Result<Job> {
     let file = stated::by_file(&config);
     let mut weakest = preset.map(stated::by_preset).unwrap_or_default();
     let common = args.limits.concurrency.or(config.concurrency);
-    let mut concurrency = common.map(|amount| amount.get()).or_else(|| preset.and_then(|preset| preset.concurrency));
+    let mut concurrency = common.or_else(|| preset?.concurrency.map(Concurrency::Fixed));
     if args.rehearse && concurrency.is_none() && [&flags, &file, &weakest].iter().all(|layer| layer.is_empty()) {
         let limit = LimitFlag::window(Counted::Requests, REHEARSED_RPM, Duration::from_secs(60));
         weakest.push(Stated { limit, by: "--rehearse".into() });
-        concurrency = Some(REHEARSED_CONCURRENCY);
+        concurrency = Some(Concurrency::Fixed(REHEARSED_CONCURRENCY));
     }
 
     let limits = merge([flags, file, weakest], config.guard.0)?;
@@ -48,7 +48,11 @@ pub(crate) fn resolve(args: &RunArgs, global: &Global) -> Result<Job> {
         input,
         service: service(args, &config)?,
         limits,
-        concurrency: concurrency.map_or(Concurrency::Bound, Concurrency::Given),
+        concurrency: concurrency.unwrap_or(Concurrency::AUTO),
+        attempts: Attempts {
+            most: args.retries.max_attempts.or(config.max_attempts).unwrap_or(Attempts::MOST),
+            elapsed: args.retries.max_elapsed.or(config.max_elapsed),
+        },
         timeout: args.service.timeout.or(config.timeout).unwrap_or(TIMEOUT),
         headers: headers(args, &config)?,
         send_custom_id: args.service.send_custom_id || config.send_custom_id || args.rehearse,

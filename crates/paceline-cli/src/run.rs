@@ -9,7 +9,7 @@ use crate::drive::{Shared, drive};
 use crate::endpoint::{ApiKey, BaseUrl};
 use crate::exit::{Exit, Halt};
 use crate::input::{self, Ids, Source};
-use crate::job::{Input, Job, Output, Service};
+use crate::job::{Concurrency, Input, Job, Output, Service};
 use crate::output::{self, Resumed, Sink};
 use crate::screen::{Screen, count};
 use crate::send::{Sender, Settings};
@@ -41,7 +41,7 @@ async fn whole(
     let settings = Settings {
         timeout: job.timeout,
         headers: &job.headers,
-        connections: job.concurrency.amount(),
+        connections: job.concurrency.most(),
         send_custom_id: job.send_custom_id,
     };
     let sender = Sender::new(base, key, &settings)?;
@@ -90,7 +90,7 @@ fn announce(job: &Job, screen: &Screen, resumed: Resumed) {
         let limits = if limits.is_empty() { String::new() } else { format!("{}, ", limits.join(", ")) };
         screen.say(&format!(
             "rehearsing against a simulated provider that allows {limits}{} at once; {} is written anew",
-            job.concurrency.amount(),
+            at_once(job.concurrency),
             path.display()
         ));
     }
@@ -100,6 +100,13 @@ fn announce(job: &Job, screen: &Screen, resumed: Resumed) {
     if let (Some(path), true) = (job.output.path(), resumed.results > 0) {
         let results = count(resumed.results, "result");
         screen.say(&format!("resuming: {} has {results}; those requests are not sent again", path.display()));
+    }
+}
+
+fn at_once(concurrency: Concurrency) -> String {
+    match concurrency {
+        Concurrency::Fixed(amount) => amount.to_string(),
+        Concurrency::Adaptive { .. } => "any number".into(),
     }
 }
 
@@ -137,6 +144,13 @@ fn ended(job: &Job, shared: &Shared) -> Result<Exit, Halt> {
             };
             let base = shared.sender.base().as_str();
             return stopped(Exit::Fatal, format!("{base} answered {status} to {key}"));
+        }
+        Some(Cause::Quota(why)) => {
+            let base = shared.sender.base().as_str();
+            return stopped(
+                Exit::Stopped,
+                format!("{base} says that the quota is spent: {why}; once it is not, {again}"),
+            );
         }
         Some(Cause::Unreachable(why)) => {
             let base = shared.sender.base().as_str();

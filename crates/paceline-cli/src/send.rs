@@ -3,17 +3,19 @@
 mod told;
 
 use std::error::Error as _;
-use std::time::{Duration, SystemTime};
+use std::fmt;
+use std::time::Duration;
 
 use anyhow::{Context as _, Result};
+use bytes::Bytes;
+use http::Response;
+use paceline::headers::{Charges, Dialect};
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
-use reqwest::{Client, redirect, retry};
+use reqwest::{Body, Client, StatusCode, redirect, retry};
 
 use crate::endpoint::{ApiKey, BaseUrl};
 use crate::input::{Code, Request};
-use crate::output::{Body, Reply};
-use crate::retry::{Verdict, judge};
-use crate::usage::Usage;
+use crate::output::{self as kept, Reply};
 use told::Told;
 
 /// What a job's attempts have in common.
@@ -25,11 +27,14 @@ pub(crate) struct Sender {
     send_custom_id: bool,
 }
 
-/// How an attempt ended.
+/// Why an attempt has no answer.
 #[derive(Debug)]
-pub(crate) enum Attempt {
-    Answered { verdict: Verdict, reply: Reply, usage: Usage },
-    Unanswered { code: Code, message: String, unreachable: bool },
+pub(crate) enum Unanswered {
+    /// No connection was made.
+    Unreachable(String),
+    TimedOut,
+    /// The connection failed later.
+    Broken(String),
 }
 
 /// Settings of a [`Sender`].
@@ -80,31 +85,29 @@ impl Sender {
         &self.base
     }
 
+    /// How the service talks about limits, and what it charges. Most that nobody knows speak as OpenAI does; that they
+    /// reserve what a request could use at most, too, is not known.
+    pub(crate) fn dialect(&self) -> (Dialect, Charges) {
+        match self.base.provider() {
+            Some(dialect) => (dialect, dialect.charges()),
+            None => (Dialect::OpenAi, Dialect::Plain.charges()),
+        }
+    }
+
     /// The variable that held the key, if there is one.
     pub(crate) fn key_variable(&self) -> Option<&str> {
         self.key.as_ref().map(|key| &*key.variable)
     }
 
-    /// Sends a request once; `left` is called when its bytes are handed to the connection.
+    /// Sends a request once and reads the whole answer; `left` is called when its bytes are handed to the connection.
     ///
     /// Cancel safety: dropped, the request may or may not have reached the service.
-    pub(crate) async fn attempt(
+    pub(crate) async fn exchange(
         &self,
         request: &Request,
         left: impl FnOnce() + Send + Sync + Unpin + 'static,
-    ) -> Attempt {
-        match self.exchange(request, left).await {
-            Ok(attempt) => attempt,
-            Err(error) => unanswered(&error),
-        }
-    }
-
-    async fn exchange(
-        &self,
-        request: &Request,
-        left: impl FnOnce() + Send + Sync + Unpin + 'static,
-    ) -> reqwest::Result<Attempt> {
-        let body = reqwest::Body::wrap(Told::new(request.body.clone(), left));
+    ) -> Result<Response<Body>, Unanswered> {
+        let body = Body::wrap(Told::new(request.body.clone(), left));
         let mut call = self.client.post(self.base.join(&request.url)).body(body);
         if self.send_custom_id {
             // An id that no header can carry goes without.
@@ -112,11 +115,15 @@ impl Sender {
                 call = call.header(X_CUSTOM_ID, id);
             }
         }
-        let response = call.send().await?;
-        let status = response.status();
-        let verdict = judge(status, response.headers(), SystemTime::now());
-        let request_id = request_id(response.headers());
-        let body = response.bytes().await?;
+        let mut answer = call.send().await?;
+        let (status, headers) = (answer.status(), std::mem::take(answer.headers_mut()));
+        let mut response = Response::new(Body::from(answer.bytes().await?));
+        (*response.status_mut(), *response.headers_mut()) = (status, headers);
+        Ok(response)
+    }
+
+    /// An answer as it is kept.
+    pub(crate) fn reply(&self, status: StatusCode, headers: &HeaderMap, body: Bytes) -> Reply {
         let text = match String::from_utf8(body.into()) {
             Ok(text) => text,
             Err(error) => String::from_utf8_lossy(error.as_bytes()).into_owned(),
@@ -125,9 +132,7 @@ impl Sender {
             Some(key) => key.redact(text),
             None => text,
         };
-        let usage = if verdict == Verdict::Success { Usage::of(&text) } else { Usage::default() };
-        let reply = Reply { status: status.as_u16(), request_id, body: Body::new(text) };
-        Ok(Attempt::Answered { verdict, reply, usage })
+        Reply { status: status.as_u16(), request_id: request_id(headers), body: kept::Body::new(text) }
     }
 }
 
@@ -136,19 +141,38 @@ fn request_id(headers: &HeaderMap) -> String {
     id.map(|id| String::from_utf8_lossy(id.as_bytes()).into_owned()).unwrap_or_default()
 }
 
-fn unanswered(error: &reqwest::Error) -> Attempt {
-    let mut cause = error.source();
-    let mut root = error.to_string();
-    while let Some(error) = cause {
-        root = error.to_string();
-        cause = error.source();
+impl From<reqwest::Error> for Unanswered {
+    fn from(error: reqwest::Error) -> Self {
+        let mut cause = error.source();
+        let mut root = error.to_string();
+        while let Some(error) = cause {
+            root = error.to_string();
+            cause = error.source();
+        }
+        if error.is_connect() {
+            Self::Unreachable(format!("cannot connect: {root}"))
+        } else if error.is_timeout() {
+            Self::TimedOut
+        } else {
+            Self::Broken(format!("the connection failed before the answer was complete: {root}"))
+        }
     }
-    let (code, message) = if error.is_connect() {
-        (Code::Connection, format!("cannot connect: {root}"))
-    } else if error.is_timeout() {
-        (Code::Timeout, "no answer in time; --timeout sets how long to wait".to_owned())
-    } else {
-        (Code::Connection, format!("the connection failed before the answer was complete: {root}"))
-    };
-    Attempt::Unanswered { code, message, unreachable: error.is_connect() }
+}
+
+impl Unanswered {
+    pub(crate) fn code(&self) -> Code {
+        match self {
+            Self::TimedOut => Code::Timeout,
+            Self::Unreachable(_) | Self::Broken(_) => Code::Connection,
+        }
+    }
+}
+
+impl fmt::Display for Unanswered {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TimedOut => f.write_str("no answer in time; --timeout sets how long to wait"),
+            Self::Unreachable(why) | Self::Broken(why) => f.write_str(why),
+        }
+    }
 }

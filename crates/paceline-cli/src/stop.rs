@@ -13,6 +13,8 @@ pub(crate) enum Cause {
     Terminate,
     /// The service refused the key, with this status.
     Refused(u16),
+    /// The quota is spent for longer than a run waits, in the service's words.
+    Quota(String),
     /// Nothing answers there.
     Unreachable(String),
     /// Results can no longer be written.

@@ -43,13 +43,13 @@ fn text(job: &Job, shared: &Shared, rehearsed: Option<&Stats>) -> Vec<String> {
         say("failed", format!("first {why}"));
     }
     say("time", format!("{}, {rate:.1} a second", time::rounded(elapsed)));
-    say("429s", format!("{}, {} retries", grouped(tally.refusals.get()), grouped(tally.retries.get())));
+    let (attempts, retries) = (count(tally.attempts.get(), "attempt"), grouped(tally.retries.get()));
+    say("429s", format!("{}, {retries} retries, {attempts} in all", grouped(tally.refusals.get())));
     if tally.tokens.get() > 0 {
         let (input, output) = (grouped(tally.input_tokens.get()), grouped(tally.output_tokens.get()));
         say("tokens", format!("{} ({input} in, {output} out)", grouped(tally.tokens.get())));
     }
-    let limits =
-        job.limits.iter().map(ToString::to_string).chain([format!("concurrency={}", job.concurrency.amount())]);
+    let limits = job.limits.iter().map(ToString::to_string).chain([concurrency(job, shared)]);
     let uses = utilisation(shared);
     let uses = limits.zip(&uses).map(|(limit, (_, share))| format!("{limit} {:.0} % used", share * 100.0));
     say("limits", uses.collect::<Vec<_>>().join(", "));
@@ -82,6 +82,7 @@ fn object(job: &Job, shared: &Shared, rehearsed: Option<&Stats>) -> serde_json::
         "ok": tally.succeeded.get(),
         "failed": tally.failed.get(),
         "skipped": tally.known.get(),
+        "attempts": tally.attempts.get(),
         "rejected": tally.refusals.get(),
         "retries": tally.retries.get(),
         "elapsed_s": tally.elapsed().as_secs_f64(),
@@ -91,6 +92,14 @@ fn object(job: &Job, shared: &Shared, rehearsed: Option<&Stats>) -> serde_json::
         "results": job.output.path().map(|path| path.display().to_string()),
         "simulated": rehearsed,
     })
+}
+
+/// As it was given, and what came of it where that is not the same.
+fn concurrency(job: &Job, shared: &Shared) -> String {
+    match shared.set.snapshot().feedback.level {
+        None => format!("concurrency={}", job.concurrency),
+        Some(level) => format!("concurrency={} (at {level})", job.concurrency),
+    }
 }
 
 /// What was waited for longest, if there was any waiting to speak of.

@@ -4,9 +4,10 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
+use paceline::headers::{Charges, Usage};
+
 use crate::estimate::Cost;
 use crate::limits::Limit;
-use crate::usage::Usage;
 
 /// The counters.
 #[derive(Debug)]
@@ -133,13 +134,13 @@ impl Tally {
         self.busy.add(nanos(took));
     }
 
-    /// What a success really used.
-    pub(crate) fn used(&self, limits: &[Limit], estimate: Cost, usage: Usage) {
+    /// What a success really used, and what that is charged.
+    pub(crate) fn used(&self, limits: &[Limit], estimate: Cost, usage: &Usage, charges: &Charges) {
         self.input_tokens.add(usage.input.unwrap_or(0));
         self.output_tokens.add(usage.output.unwrap_or(0));
-        self.tokens.add(usage.total.unwrap_or(0));
+        self.tokens.add(usage.tokens().unwrap_or(0));
         for (charged, limit) in self.charged.iter().zip(limits) {
-            if let Some(actual) = usage.units(limit.counted) {
+            if let Some(actual) = charges.units(limit.counted.unit(), usage) {
                 charged.add(actual);
                 charged.subtract(estimate.units(limit.counted));
             }

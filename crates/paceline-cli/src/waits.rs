@@ -7,6 +7,14 @@ use std::time::{Duration, Instant};
 /// What a demand waits for where no limit does: the gate, closed by a Retry-After.
 pub(crate) const PAUSE: &str = "Retry-After";
 
+/// What the limit that a controller sets on the rate is called where people see it.
+const LEARNT: (&str, &str) = ("adaptive_rate", "learnt rate");
+
+/// A limit as people see it.
+pub(crate) fn label(limit: &str) -> &str {
+    if limit == LEARNT.0 { LEARNT.1 } else { limit }
+}
+
 /// A record of waiting. The dispatcher waits for one demand at a time, so that its waits do not overlap.
 #[derive(Debug, Default)]
 pub(crate) struct Waits(Mutex<State>);
@@ -23,13 +31,13 @@ impl Waits {
     pub(crate) fn begin(&self, limit: Option<&str>) {
         let mut state = self.state();
         if state.now.is_none() {
-            state.now = Some((limit.unwrap_or(PAUSE).into(), Instant::now()));
+            state.now = Some((label(limit.unwrap_or(PAUSE)).into(), Instant::now()));
         }
     }
 
     /// The wait under way is for that, as it turns out.
     pub(crate) fn relabel(&self, limit: &str) {
-        let mut state = self.state();
+        let (limit, mut state) = (label(limit), self.state());
         if state.now.as_ref().is_none_or(|(now, _)| **now != *limit) {
             state.end();
             state.now = Some((limit.into(), Instant::now()));

@@ -1,12 +1,13 @@
 //! `paceline run`.
 
-use std::num::NonZeroU64;
+use std::num::{NonZeroU32, NonZeroU64};
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
 
-use super::values::{Progress, ResultOrder, amount, period};
+use super::values::{Progress, ResultOrder, amount, attempts, concurrency, period};
+use crate::job::Concurrency;
 use crate::limits::LimitFlag;
 
 /// What `paceline run` can be told.
@@ -35,6 +36,8 @@ pub(crate) struct RunArgs {
     pub(crate) service: ServiceArgs,
     #[command(flatten)]
     pub(crate) limits: LimitArgs,
+    #[command(flatten)]
+    pub(crate) retries: RetryArgs,
 
     /// The order of the results [default: completion]
     #[arg(long, value_name = "input|completion", hide_possible_values = true, help_heading = "Output")]
@@ -70,6 +73,18 @@ pub(crate) struct ServiceArgs {
     pub(crate) send_custom_id: bool,
 }
 
+/// How to try again.
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Retries")]
+pub(crate) struct RetryArgs {
+    /// Try a request so often, the first time included [default: 5]
+    #[arg(long, value_name = "N", value_parser = attempts, allow_negative_numbers = true)]
+    pub(crate) max_attempts: Option<NonZeroU32>,
+    /// Begin no attempt later than this after a request's first [default: no bound]
+    #[arg(long, value_name = "DUR", value_parser = period, allow_hyphen_values = true)]
+    pub(crate) max_elapsed: Option<Duration>,
+}
+
 /// What the service allows.
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Limits")]
@@ -97,7 +112,10 @@ pub(crate) struct LimitArgs {
     /// For example requests=100/10s. With ,burst=N it is a bucket of N that refills evenly instead of a sliding window.
     #[arg(long = "limit", value_name = "KEY=AMOUNT/WINDOW[,burst=N]", allow_hyphen_values = true)]
     pub(crate) limit: Vec<LimitFlag>,
-    /// Requests in flight at once [default: the preset's, or else 256]
-    #[arg(long, value_name = "N", value_parser = amount, allow_negative_numbers = true)]
-    pub(crate) concurrency: Option<NonZeroU64>,
+    /// Requests in flight at once [default: the preset's, or else auto]
+    ///
+    /// auto finds the number by what is answered, from 1 to 50, and a rate where one at a time is too much already.
+    /// MIN-MAX does so in other bounds.
+    #[arg(long, value_name = "N|auto|MIN-MAX", value_parser = concurrency, allow_hyphen_values = true)]
+    pub(crate) concurrency: Option<Concurrency>,
 }

@@ -1,11 +1,13 @@
 //! Reading single values, with errors that say what to write instead.
 
 use std::ffi::OsString;
-use std::num::NonZeroU64;
+use std::num::{NonZeroU32, NonZeroU64};
 use std::time::Duration;
 
 use clap::{ColorChoice, ValueEnum};
 use serde::Deserialize;
+
+use crate::job::Concurrency;
 
 /// How to show how far it is.
 #[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq, ValueEnum)]
@@ -73,6 +75,8 @@ impl From<Color> for ColorChoice {
     }
 }
 
+const NOTHING: &str = "nothing would ever be let through";
+
 /// A whole number above zero; `_` may group its digits.
 pub(crate) fn amount(text: &str) -> Result<NonZeroU64, String> {
     let digits = text.replace('_', "");
@@ -83,8 +87,32 @@ pub(crate) fn amount(text: &str) -> Result<NonZeroU64, String> {
         std::num::IntErrorKind::PosOverflow => format!("it is too large; the most is {}", u64::MAX),
         _ => "it is not a whole number; write for example 500".into(),
     })?;
-    NonZeroU64::new(number).ok_or_else(|| "nothing would ever be let through; give at least 1".into())
+    NonZeroU64::new(number).ok_or_else(|| format!("{NOTHING}; give at least 1"))
 }
+
+/// How often something may be tried.
+pub(crate) fn attempts(text: &str) -> Result<NonZeroU32, String> {
+    let number = amount(text).map_err(|why| why.replace(NOTHING, "nothing would ever be sent"))?;
+    NonZeroU32::try_from(number).map_err(|_| format!("it is too large; the most is {}", u32::MAX))
+}
+
+/// `32`, `auto` or `4-64`.
+pub(crate) fn concurrency(text: &str) -> Result<Concurrency, String> {
+    let (min, max) = match text.split_once('-') {
+        _ if text == "auto" => return Ok(Concurrency::AUTO),
+        Some((min, max)) if !min.is_empty() => (amount(min.trim())?.get(), amount(max.trim())?.get()),
+        _ => {
+            let fixed = amount(text).map_err(|why| why.replace("write for example 500", FORM))?;
+            return Ok(Concurrency::Fixed(fixed.get()));
+        }
+    };
+    if min > max {
+        return Err(format!("it goes from {min} down to {max}; write {max}-{min}"));
+    }
+    Ok(Concurrency::Adaptive { min, max })
+}
+
+const FORM: &str = "write for example 32, auto or 4-64";
 
 /// A length of time above zero.
 pub(crate) fn period(text: &str) -> Result<Duration, String> {

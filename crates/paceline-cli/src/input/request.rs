@@ -56,6 +56,8 @@ pub(crate) enum Code {
     DuplicateId,
     /// A limit could never grant it.
     TooLarge,
+    /// It was not admitted again before its time was over.
+    Elapsed,
     /// The service answered, but not with a success.
     HttpStatus,
     Timeout,
@@ -68,6 +70,7 @@ impl Code {
             Self::InvalidLine => "invalid_line",
             Self::DuplicateId => "duplicate_custom_id",
             Self::TooLarge => "above_limit",
+            Self::Elapsed => "max_elapsed",
             Self::HttpStatus => "http_status",
             Self::Timeout => "timeout",
             Self::Connection => "connection",

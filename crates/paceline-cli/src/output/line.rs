@@ -33,6 +33,21 @@ impl Body {
             Err(_) => Self::Text(text),
         }
     }
+
+    /// What an error says to people.
+    pub(crate) fn words(&self) -> String {
+        /// Enough for a line on a screen or three.
+        const SHOWN: usize = 300;
+        let text = match self {
+            Self::Text(text) => text.clone(),
+            Self::Json(raw) => {
+                let value: serde_json::Value = serde_json::from_str(raw.get()).unwrap_or_default();
+                let value = if value.is_array() { &value[0] } else { &value };
+                value["error"]["message"].as_str().map_or_else(|| raw.get().to_owned(), str::to_owned)
+            }
+        };
+        text.trim().chars().take(SHOWN).collect()
+    }
 }
 
 /// Whose answer a result is. A rehearsal's must never pass for a service's.

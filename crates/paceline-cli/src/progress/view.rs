@@ -7,7 +7,8 @@ use std::time::Duration;
 use crate::drive::Shared;
 use crate::screen::grouped;
 use crate::time;
-use crate::waits::binding;
+use crate::waits::{binding, label};
+use paceline::LimitKind;
 
 /// What there is to show.
 #[derive(Debug)]
@@ -37,12 +38,17 @@ pub(super) struct Fill {
 fn fills(shared: &Shared) -> Vec<Fill> {
     let snapshot = shared.set.snapshot();
     let fill = |limit: paceline::LimitSnapshot| Fill {
-        name: limit.key,
+        name: label(&limit.key).into(),
         used: limit.view.used,
         available: limit.view.available,
         share: limit.view.fill(),
     };
-    snapshot.limits.into_iter().map(fill).collect()
+    snapshot.limits.into_iter().filter(is_in_force).map(fill).collect()
+}
+
+/// A rate is learnt only where one is needed.
+fn is_in_force(limit: &paceline::LimitSnapshot) -> bool {
+    !matches!(limit.view.kind, LimitKind::Rate(quota) if quota.amount() == u64::MAX)
 }
 
 /// Remembers enough to see what changes.
@@ -94,7 +100,8 @@ fn eta(shared: &Shared, fills: &[Fill]) -> Option<Duration> {
         limit.guarded().as_secs_f64() * (units / limit.amount as f64).max(0.0)
     });
     let latency = mean(tally.busy().as_secs_f64());
-    let at_once = (left + in_flight) as f64 * latency / shared.concurrency.amount() as f64;
+    let at_once = (left + in_flight) as f64 * latency
+        / fills.get(shared.limits.len()).map_or(1, |level| level.used.max(1) + level.available) as f64;
     let seconds = rates.fold(at_once, f64::max);
     Duration::try_from_secs_f64(seconds).ok()
 }
@@ -111,7 +118,7 @@ pub(crate) fn utilisation(shared: &Shared) -> Vec<(String, f64)> {
         };
         (limit.name.clone(), tally.charged(at) as f64 / allowed)
     });
-    let at_once = shared.concurrency.amount() as f64 * tally.elapsed().as_secs_f64();
+    let at_once = shared.concurrency.most() as f64 * tally.elapsed().as_secs_f64();
     let concurrency = ("concurrency".to_owned(), tally.busy().as_secs_f64() / at_once.max(f64::MIN_POSITIVE));
     rates.chain([concurrency]).collect()
 }

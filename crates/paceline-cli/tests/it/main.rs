@@ -10,6 +10,7 @@ mod jobs;
 mod mock;
 mod output;
 mod presets;
+mod quota;
 mod rehearse;
 mod secrets;
 mod support;

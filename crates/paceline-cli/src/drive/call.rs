@@ -1,0 +1,64 @@
+//! One request on its way through the limits, as its loop, its task and its attempts see it.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use paceline::Key;
+use tokio::sync::OwnedSemaphorePermit;
+
+use crate::estimate::Cost;
+use crate::input::Request;
+
+/// What goes through the limits. An attempt more is a clone more.
+#[derive(Clone)]
+pub(super) struct Outgoing {
+    pub(super) request: Arc<Request>,
+    pub(super) call: Arc<Call>,
+}
+
+/// How far a request has come.
+pub(super) struct Call {
+    pub(super) cost: Cost,
+    pub(super) demand: Vec<(Key, u64)>,
+    /// Held until the first attempt is on its way. The others need none.
+    leaving: Mutex<Option<OwnedSemaphorePermit>>,
+    begun: AtomicBool,
+    in_flight: AtomicBool,
+    /// Answers to any request that there were when the latest attempt began.
+    answers: AtomicU64,
+}
+
+impl Call {
+    pub(super) fn new(cost: Cost, demand: Vec<(Key, u64)>, leaving: Option<OwnedSemaphorePermit>) -> Self {
+        let (begun, in_flight, answers) = (AtomicBool::new(false), AtomicBool::new(false), AtomicU64::new(0));
+        Self { cost, demand, leaving: Mutex::new(leaving), begun, in_flight, answers }
+    }
+
+    /// An attempt begins.
+    pub(super) fn begin(&self, answers: u64) {
+        self.answers.store(answers, Relaxed);
+        self.in_flight.store(true, Relaxed);
+        self.begun.store(true, Relaxed);
+    }
+
+    pub(super) fn end(&self) {
+        self.in_flight.store(false, Relaxed);
+    }
+
+    /// Whether it was admitted, for the first time or another one.
+    pub(super) fn has_begun(&self) -> bool {
+        self.begun.load(Relaxed)
+    }
+
+    pub(super) fn is_in_flight(&self) -> bool {
+        self.in_flight.load(Relaxed)
+    }
+
+    pub(super) fn answers_before(&self) -> u64 {
+        self.answers.load(Relaxed)
+    }
+
+    pub(super) fn take_leaving(&self) -> Option<OwnedSemaphorePermit> {
+        self.leaving.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
