@@ -7,7 +7,6 @@
 
 mod attempts;
 mod call;
-mod guard;
 mod request;
 
 use std::sync::Arc;
@@ -30,10 +29,9 @@ use crate::tally::Tally;
 use crate::waits::{self, Waits};
 use attempts::Attempts;
 use call::Outgoing;
-use guard::Guards;
 use paceline::headers::Charges;
 use paceline::tower::{LimitLayer, LimitService};
-use paceline::{Clock, CubicRate, Key, LimitSet, Pipeline, Retry};
+use paceline::{Clock, CubicRate, Key, LimitSet, Pacing, Pipeline, Retry};
 
 /// What all parts of a run share.
 pub(crate) struct Shared {
@@ -84,7 +82,6 @@ impl Shared {
         let attempts = Attempts::new(attempts::Parts {
             sender: Arc::clone(&sender),
             limits: Arc::clone(&limits),
-            guards: Guards::learning(&set, Clock::boot(), &limits),
             tally: Arc::clone(&tally),
             waits: Arc::clone(&waits),
         });
@@ -147,10 +144,16 @@ fn limit_set(job: &Job, waits: &Arc<Waits>) -> Result<LimitSet, paceline::Error>
     let mut set =
         LimitSet::builder("run").clock(Clock::boot()).on_wait(move |waiting| hook.begin(waiting.limit.as_deref()));
     for limit in &job.limits {
+        let (name, quota) = (&*limit.name, limit.quota());
         set = match limit.counted {
-            Counted::Requests => set.calls_as(&*limit.name, limit.quota()),
-            _ => set.rate(&*limit.name, limit.quota()),
+            Counted::Requests => set.calls_as(name, quota),
+            _ => set.rate(name, quota),
         };
+        if limit.guard_grows {
+            // A demand of many units would not fit a small burst.
+            let pacing = if limit.counted == Counted::Requests { Pacing::new(quota) } else { Pacing::steady(quota) };
+            set = set.pacing(name, pacing.expect("checked when the limits were merged"));
+        }
     }
     match job.concurrency.controller()? {
         Some(controller) => set.adaptive(controller).adaptive_rate(CubicRate::default()).build(),

@@ -177,16 +177,6 @@ impl Limit {
         Ok(())
     }
 
-    pub(crate) fn reshape(&mut self, now: Time, quota: Quota) -> Result<(), ChangeError> {
-        let Kind::Rate(rate) = &mut self.0 else { return Err(ChangeError::NotARate) };
-        quota.validate()?;
-        let amount = if rate.amount == rate.quota.amount() { quota.amount() } else { rate.amount };
-        rate.algorithm.requota(now, &quota.with_amount(amount), rate.charged);
-        rate.amount = amount;
-        rate.quota = Arc::new(quota);
-        Ok(())
-    }
-
     pub(crate) fn set_capacity(&mut self, capacity: u64) -> Result<(), ChangeError> {
         match &mut self.0 {
             Kind::Rate(_) => Err(ChangeError::NotAResource),

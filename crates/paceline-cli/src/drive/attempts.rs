@@ -1,7 +1,4 @@
 //! The service that the limits are laid around: one attempt, sent and counted.
-//!
-//! What attempts show of the network (how late they leave, that one was refused within the quota) goes to the guards from
-//! here.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -14,7 +11,6 @@ use reqwest::Body;
 use tower_service::Service;
 
 use super::call::{Call, Outgoing};
-use super::guard::Guards;
 use crate::limits::Limit;
 use crate::send::{Sender, Unanswered};
 use crate::tally::Tally;
@@ -27,7 +23,6 @@ pub(crate) struct Attempts(Arc<Parts>);
 pub(super) struct Parts {
     pub(super) sender: Arc<Sender>,
     pub(super) limits: Arc<[Limit]>,
-    pub(super) guards: Arc<Guards>,
     pub(super) tally: Arc<Tally>,
     pub(super) waits: Arc<Waits>,
 }
@@ -65,9 +60,9 @@ impl Parts {
         }
         // The loop that admits goes on from here; a task of the request's own sends it.
         tokio::task::yield_now().await;
-        let (guards, admitted, leaving) = (Arc::clone(&self.guards), attempt.admitted_at(), call.take_leaving());
+        let (admitted, leaving) = (attempt.clone(), call.take_leaving());
         let left = move || {
-            guards.left(admitted);
+            admitted.sent();
             drop(leaving);
         };
         let answer = self.sender.exchange(request, left).await;
@@ -79,7 +74,6 @@ impl Parts {
                 tracing::debug!(line, custom_id, status = status.as_u16(), "answered");
                 if status == StatusCode::TOO_MANY_REQUESTS {
                     self.tally.refusals.add(1);
-                    self.guards.refused();
                     tracing::info!(line, custom_id, "refused with 429");
                 }
             }

@@ -42,24 +42,6 @@ impl<W> Set<W> {
         Ok(())
     }
 
-    /// Puts another guard, pace or anchor in force for the same amount: what the service said of that stands.
-    ///
-    /// # Errors
-    ///
-    /// As [`set_quota`](Self::set_quota).
-    pub fn reshape(
-        &mut self,
-        now: Time,
-        limit: Index,
-        quota: Quota,
-        events: &mut Events<W>,
-    ) -> Result<(), ChangeError> {
-        self.limits[usize::from(limit)].reshape(now, quota)?;
-        self.refuse_too_large(events);
-        self.after_change(now, events);
-        Ok(())
-    }
-
     /// Puts another capacity in force. Units out above it are a debt that returning permits pay.
     ///
     /// # Errors

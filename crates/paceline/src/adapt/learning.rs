@@ -67,12 +67,14 @@ impl Learning {
         for pace in &mut self.paces {
             explained |= pace.update(sample, now);
         }
-        // A refusal that pacing deals with says nothing of how many may be in flight.
-        if let (Some(controller), false) = (self.controller(), explained) {
-            controller.update(sample, now);
-        }
-        if let Some(rate) = &mut self.rate {
-            rate.controller.update(sample, now);
+        // A refusal that pacing deals with says nothing of how many may be in flight, or how fast.
+        if !explained {
+            if let Some(controller) = self.controller() {
+                controller.update(sample, now);
+            }
+            if let Some(rate) = &mut self.rate {
+                rate.controller.update(sample, now);
+            }
         }
         self.verdicts.count(sample.verdict);
         self.in_flight = sample.in_flight;
@@ -99,7 +101,7 @@ impl Learning {
             set.set_quota(now, limit, quota, events).expect("a rate, and a quota that can be kept");
         }
         for (limit, quota) in self.paces.iter_mut().filter_map(Pace::changed) {
-            set.reshape(now, limit, quota, events).expect("a rate, and a quota that can be kept");
+            set.set_quota(now, limit, quota, events).expect("a rate, and a quota that can be kept");
         }
         let held = self.held();
         if let Some((limit, capacity)) = self.level.as_mut().and_then(|level| level.changed(held)) {
