@@ -21,7 +21,7 @@ impl<B> Rules<B> {
     pub(super) async fn read<R>(
         &self,
         attempt: Attempt,
-        before: &Snapshot,
+        before: Option<&Snapshot>,
         response: Response<R>,
     ) -> Response<LimitBody<R>>
     where
@@ -46,8 +46,10 @@ impl<B> Rules<B> {
         for note in &facts.notes {
             tracing::debug!(set = attempt.set().name(), "{note}");
         }
-        for (key, state) in limits::of(attempt.set(), &facts.limits) {
-            self.ahead.sync(&attempt, before, key, state);
+        if let Some(before) = before {
+            for (key, state) in limits::of(attempt.set(), &facts.limits) {
+                self.ahead.sync(&attempt, before, key, state);
+            }
         }
         if let Some(wait) = facts.retry_after {
             attempt.retry_after(wait);

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use http::{Request, Response};
 use http_body::Body;
 use paceline_core::Verdict;
-use paceline_core::headers::Facts;
+use paceline_core::headers::{Dialect, Facts};
 use parking_lot::Mutex;
 use tower_service::Service;
 
@@ -39,11 +39,12 @@ where
     let attempt = move |attempt: Attempt| {
         let (mut service, mut request) = (inner.clone(), rules.take(spare));
         request.extensions_mut().insert(attempt.clone());
-        let before = attempt.set().snapshot();
+        // The plain dialect tells of no limits.
+        let before = (rules.dialect != Dialect::Plain).then(|| attempt.set().snapshot());
         async move {
             poll_fn(|context| service.poll_ready(context)).await?;
             let response = service.call(request).await?;
-            Ok(rules.read(attempt, &before, response).await)
+            Ok(rules.read(attempt, before.as_ref(), response).await)
         }
     };
     let Outcome { result, attempts, waited, backed_off, set, .. } = call.run(attempt, by_error).await;
