@@ -11,6 +11,7 @@ mod request;
 
 use std::sync::Arc;
 use std::sync::mpsc::Sender as Results;
+use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::task::JoinSet;
@@ -136,6 +137,10 @@ impl Shared {
     }
 }
 
+/// Services that refill evenly do so by the minute at most. In a longer window the first requests may all go at once: with
+/// an even pace instead, the second of a day's thousand would wait for a minute and a half.
+const LONGEST_PACED: Duration = Duration::from_secs(60);
+
 /// What a semaphore can count on every platform.
 const MOST_SLOTS: u32 = u32::MAX >> 3;
 
@@ -150,8 +155,9 @@ fn limit_set(job: &Job, waits: &Arc<Waits>) -> Result<LimitSet, paceline::Error>
             _ => set.rate(name, quota),
         };
         if limit.guard_grows {
-            // A demand of many units would not fit a small burst.
-            let pacing = if limit.counted == Counted::Requests { Pacing::new(quota) } else { Pacing::steady(quota) };
+            // A demand of many units would not fit a small burst, and nobody refills a day's quota evenly.
+            let paced = limit.counted == Counted::Requests && limit.window <= LONGEST_PACED;
+            let pacing = if paced { Pacing::new(quota) } else { Pacing::steady(quota) };
             set = set.pacing(name, pacing.expect("checked when the limits were merged"));
         }
     }
