@@ -170,12 +170,12 @@ impl Ids {
         self.known.all.is_empty()
     }
 
-    /// What is known of the first line with that id, ahead of [`meet`](Self::meet); none for one that nobody knew, and for
-    /// a later line. Where it is done, its line counts as met.
+    /// What is known of the first line with that id, ahead of [`meet`](Self::meet); none for one that nobody knew. Where it
+    /// is done, its line counts as met.
     pub(super) fn survey(&mut self, id: Digest, content: Option<Digest>) -> Option<Met> {
         let known = self.known.get_mut(id.bits())?;
         if known.content & Known::SEEN != 0 {
-            return None;
+            return Some(Met::Again);
         }
         let met = known.met(content);
         known.content |= Known::SEEN | if matches!(met, Met::Done { .. }) { Known::MET } else { 0 };
@@ -193,7 +193,8 @@ impl Ids {
 
     /// Whether the line of that number, which has no id of its own, has a result.
     pub(super) fn knows_line(&self, line: u64) -> bool {
-        self.known.get(Digest::of_line(line).bits()).is_some()
+        let has_result = |known: &Known| matches!(known.content & Known::FATE, Known::SUCCEEDED | Known::FAILED);
+        self.known.get(Digest::of_line(line).bits()).is_some_and(has_result)
     }
 
     /// Holds no change against requests that failed: it may be what makes them succeed.
@@ -263,6 +264,7 @@ mod tests {
             start("c", What::Tried),
             start("d", What::Unknown),
             start("d", What::Again),
+            Start::new(Digest::of_line(7), None, What::Again),
         ];
         let mut results = Results::default();
         results.note(id("a"), false);
@@ -273,6 +275,7 @@ mod tests {
         let mut ids = Ids::known(starts, results);
         assert_eq!(ids.fates(), [2, 1, 1]);
         assert!(ids.knows_line(9) && !ids.knows_line(8));
+        assert!(!ids.knows_line(7), "its result was taken out");
         let mut meet = |name, text| ids.meet(id(name), Some(body(text)));
         assert_eq!(meet("a", "1"), Met::Done { failed: false });
         assert_eq!(meet("b", "1"), Met::New);
@@ -294,7 +297,8 @@ mod tests {
             let starts = vec![Start::new(id("a"), Some(was), What::Tried)];
             let mut ids = Ids::known(starts, Results::default());
             assert_eq!(ids.survey(id("a"), Some(now)), Some(Met::Changed(change)));
-            assert_eq!(ids.survey(id("a"), Some(was)), None, "a later line is the meeting's to judge");
+            assert_eq!(ids.survey(id("a"), Some(was)), Some(Met::Again));
+            assert_eq!(ids.survey(id("b"), Some(was)), None);
         }
     }
 

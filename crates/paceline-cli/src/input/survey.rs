@@ -67,6 +67,7 @@ impl Survey {
             match line {
                 Ok(request) => match ids.survey(request.id, Some(request.content)) {
                     Some(Met::Done { failed }) => survey.note_done(request.line, failed),
+                    Some(Met::Again) if ids.knows_line(request.line) => survey.note_done(request.line, true),
                     Some(Met::Unknown) => survey.note_unknown(request.custom_id),
                     Some(Met::Changed(change)) => {
                         changes += 1;
@@ -78,8 +79,10 @@ impl Survey {
                 },
                 Err(bad) => {
                     let id = bad.id().unwrap_or_else(|| Digest::of_line(bad.line));
-                    if let Some(Met::Done { failed }) = ids.survey(id, None) {
-                        survey.note_done(bad.line, failed);
+                    match ids.survey(id, None) {
+                        Some(Met::Done { failed }) => survey.note_done(bad.line, failed),
+                        Some(Met::Again) if ids.knows_line(bad.line) => survey.note_done(bad.line, true),
+                        _ => {}
                     }
                 }
             }

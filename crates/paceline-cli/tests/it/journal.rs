@@ -239,3 +239,21 @@ fn retry_failed_asks_again_and_leaves_one_result_each() {
     fs::remove_file(journal(&job)).unwrap();
     retry(&[]).expect(2).says("name them by --input FILE");
 }
+
+#[test]
+fn a_line_that_stays_bad_keeps_its_result() {
+    let provider = Provider::start(MockConfig::default());
+    let job = Job::with(format!("{}\nnot json\n{}\n", line("r0"), line("r0")));
+    job.run_at(&provider.url(), &[]).expect(1).says("1 ok, 2 failed");
+    let output = job.output();
+    for _ in 0..2 {
+        end(&mut paceline(["retry-failed", output.to_str().unwrap(), "--base-url", &provider.url()]))
+            .expect(1)
+            .says("2 failed results taken out")
+            .says("0 ok, 2 failed, 1 skipped");
+        assert_eq!(job.results().len(), 3);
+    }
+    job.run_at(&provider.url(), &[]).expect(1).says("0 ok, 0 failed, 3 skipped").says("2 results of them failed");
+    let status = end(&mut paceline(["status", output.to_str().unwrap()])).expect(0).stdout;
+    assert!(status.contains("1 ok, 2 failed\n") && status.contains("left       0 of 3 lines\n"), "{status}");
+}
