@@ -41,7 +41,7 @@ Examples:
 
 const RETRY_FAILED: &str = "\
 Examples:
-  paceline retry-failed requests.results.jsonl
+  paceline retry-failed requests.results.jsonl --rpm 500 --tpm 200000
   paceline retry-failed requests.results.jsonl --rpm 100 --max-attempts 8";
 
 /// Flags of every command.
@@ -80,11 +80,14 @@ pub(crate) enum Command {
     #[command(after_long_help = CHECK, after_help = "")]
     Check(Box<CheckArgs>),
     /// Ask again for the failed results of a run, which are taken out first
+    ///
+    /// Takes the flags of `run`, but for its files: say the service and its limits as the run did.
     // The same as `run`, but for its files.
     #[command(
         after_help = RETRY_FAILED,
         after_long_help = RETRY_FAILED,
-        mut_arg("input", |arg| arg.value_name("OUT").help("The results of a run")),
+        mut_arg("input", |arg| arg.value_name("OUT").help("The results of a run").long_help(None)),
+        mut_arg("rehearse", |arg| arg.hide(true)),
         mut_arg("output", |arg| {
             arg.long("input").short(None).value_name("FILE").help("Where its requests are [default: where the latest run read them]")
         })

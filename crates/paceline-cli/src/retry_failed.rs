@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, anyhow, bail};
 
 use crate::args::{Global, RunArgs};
 use crate::exit::{Exit, Halt};
@@ -16,6 +16,9 @@ use crate::{check, output, resolve, resume, run};
 
 /// The arguments are those of `run`, but that the results stand first and the input is an option.
 pub(crate) fn run(mut args: RunArgs, global: &Global) -> Result<Exit, Halt> {
+    if args.rehearse {
+        return Err(anyhow!("a rehearsal has no results of a service to ask for again; leave --rehearse out").into());
+    }
     let results = std::mem::take(&mut args.input);
     let named = args.output.replace(results.clone());
     args.input = named.map_or_else(|| input(&results), Ok)?;
