@@ -13,6 +13,8 @@ pub(super) struct Bin {
     pub(super) took: Histogram<u32>,
     /// The most in flight at once; none where nothing changed.
     pub(super) in_flight: Option<u64>,
+    /// Those still in flight at its end.
+    pub(super) still: Option<u64>,
     /// The latest adaptive level, of all endpoints together.
     pub(super) level: Option<u64>,
 }
@@ -48,7 +50,7 @@ impl Default for Bin {
     fn default() -> Self {
         // Two figures are more than a picture shows; it grows with what it is told.
         let took = Histogram::new(2).expect("two significant figures are within what it can keep");
-        Self { started: 0, ended: Default::default(), took, in_flight: None, level: None }
+        Self { started: 0, ended: Default::default(), took, in_flight: None, still: None, level: None }
     }
 }
 
@@ -61,6 +63,7 @@ impl Bin {
         // Both grow as they must, so adding cannot fail.
         let _ = self.took.add(&later.took);
         self.in_flight = self.in_flight.max(later.in_flight);
+        self.still = later.still.or(self.still);
         self.level = later.level.or(self.level);
     }
 }
@@ -106,6 +109,19 @@ impl Bins {
         Self { width: self.width.saturating_mul(joined as u64), all: all.collect() }
     }
 
+    /// The same, where a last part that has less than half of its time is one with the part before: what there was in so
+    /// short a time is no rate.
+    pub(super) fn until(mut self, end: u64) -> Self {
+        let full = self.all.len().saturating_sub(1);
+        let rest = end.saturating_sub(self.width.saturating_mul(full as u64));
+        if full > 0 && rest < self.width / 2 {
+            if let (Some(last), Some(before)) = (self.all.pop(), self.all.last_mut()) {
+                before.join(&last);
+            }
+        }
+        self
+    }
+
     /// In seconds.
     pub(super) fn seconds(&self) -> f64 {
         self.width as f64 / 1e3
@@ -130,6 +146,18 @@ mod tests {
         assert_eq!(bins.all.iter().map(|bin| bin.started).sum::<u64>(), count);
         assert_eq!(bins.all.iter().map(|bin| bin.took.len()).sum::<u64>(), count);
         assert!(bins.all.iter().all(|bin| bin.in_flight == Some(6)));
+    }
+
+    #[test]
+    fn a_short_last_part_is_one_with_the_part_before() {
+        let parts = |end: u64| {
+            let mut bins = Bins::default();
+            (0..=end).step_by(10).for_each(|instant| bins.at(instant).started += 1);
+            bins.until(end).all.iter().map(|bin| bin.started).collect::<Vec<_>>()
+        };
+        assert_eq!(parts(40), [5]);
+        assert_eq!(parts(140), [15]);
+        assert_eq!(parts(250), [10, 10, 6]);
     }
 
     #[test]

@@ -74,12 +74,14 @@ pub(super) fn lines(axes: &Axes, series: &[Series]) -> Result<String> {
     })
 }
 
-/// Parts of the time, each `width` seconds wide, with what there was of each kind on top of the other.
+/// Parts of the time, each `width` seconds wide and the last until the end, with what there was of each kind on top of the
+/// other.
 pub(super) fn stack(axes: &Axes, width: f64, colours: &[RGBColor], parts: &[Vec<f64>]) -> Result<String> {
     let most = parts.iter().map(|part| part.iter().sum()).fold(0.0, f64::max);
     draw(axes, most, |chart, unit| {
         for (at, part) in parts.iter().enumerate() {
-            let (from, to) = (at as f64 * width / unit, (at + 1) as f64 * width / unit);
+            let end = if at + 1 < parts.len() { (at + 1) as f64 * width } else { axes.time.seconds };
+            let (from, to) = (at as f64 * width / unit, end / unit);
             let mut below = 0.0;
             for (value, colour) in part.iter().zip(colours).filter(|(value, _)| **value > 0.0) {
                 let area = [(from, below), (to, below + value)];

@@ -188,6 +188,7 @@ impl Facts {
         let in_flight = self.endpoints.iter().map(|endpoint| endpoint.in_flight).sum();
         let bin = self.tick(self.last);
         bin.in_flight = bin.in_flight.max(Some(in_flight));
+        bin.still = Some(in_flight);
     }
 
     /// The part of the time that has this instant. A clock that was put back stands still for a while.

@@ -35,7 +35,7 @@ pub(super) enum Line {
 }
 
 pub(super) fn all(facts: &Facts) -> Result<Vec<Picture>> {
-    let coarse = facts.bins.coarser(readable(facts.running()));
+    let coarse = facts.bins.coarser(readable(facts.running())).until(facts.running());
     Ok(vec![
         rate(facts, &coarse)?,
         windows(facts)?,
@@ -56,10 +56,10 @@ fn axes(facts: &Facts, y: &'static str) -> Axes {
     Axes { time: Time { seconds: facts.running() as f64 / 1e3 }, y, marks }
 }
 
-/// How many seconds the run had of a part: the last is seldom a whole one.
+/// How many seconds the run had of a part: the last is seldom as long as the others.
 fn length(bins: &Bins, at: usize, end: f64) -> f64 {
     let width = bins.seconds();
-    (end - at as f64 * width).clamp(width / 20.0, width)
+    if at + 1 < bins.all.len() { width } else { (end - at as f64 * width).max(width / 20.0) }
 }
 
 /// A value for each part, told its length, as a line with steps.
@@ -149,22 +149,35 @@ fn windows(facts: &Facts) -> Result<Picture> {
     Ok(Picture { id: "windows", title: "Fullest window of each limit", caption, legend: Vec::new(), svg })
 }
 
+/// A value that holds on until it changes: what each part shows, and what it leaves to those after it.
+fn held(
+    bins: &Bins,
+    end: f64,
+    shown: fn(&Bin) -> Option<u64>,
+    left: fn(&Bin) -> Option<u64>,
+) -> Vec<Option<(f64, f64)>> {
+    let mut last = None;
+    steps(bins, end, |bin, _| {
+        let value = shown(bin).or(last);
+        last = left(bin).or(last);
+        value.map(|value| value as f64)
+    })
+}
+
 fn level(facts: &Facts) -> Result<Picture> {
     let axes = axes(facts, "requests at once");
     let end = axes.time.seconds;
     let series = |name: &str, colour, dashed, points| Series { name: name.into(), colour, dashed, points };
-    // Both hold on until they change.
-    let held = |value: fn(&Bin) -> Option<u64>| {
-        let mut last = None;
-        steps(&facts.bins, end, |bin, _| {
-            last = value(bin).or(last);
-            last.map(|value| value as f64)
-        })
-    };
-    let mut all = vec![series("in flight", colour::BLUE, false, held(|bin| bin.in_flight))];
+    let in_flight = held(&facts.bins, end, |bin| bin.in_flight, |bin| bin.still);
+    let mut all = vec![series("in flight", colour::BLUE, false, in_flight)];
     let adaptive = facts.bins.all.iter().any(|bin| bin.level.is_some());
     if adaptive {
-        all.push(series("adaptive level", colour::ORANGE, true, held(|bin| bin.level)));
+        all.push(series(
+            "adaptive level",
+            colour::ORANGE,
+            true,
+            held(&facts.bins, end, |bin| bin.level, |bin| bin.level),
+        ));
     }
     let most = facts.bins.all.iter().filter_map(|bin| bin.in_flight).max().unwrap_or(0);
     let told = if adaptive { "; the level follows what the answers showed to be good" } else { "" };
@@ -257,4 +270,19 @@ fn verdicts(facts: &Facts, bins: &Bins) -> Result<Picture> {
     };
     let svg = if counts.is_empty() { None } else { Some(chart::stack(&axes, width, &COLOURS, &parts)?) };
     Ok(Picture { id: "verdicts", title: "How attempts ended", caption, legend, svg })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_ended_within_a_part_is_not_in_flight_after_it() {
+        let mut bins = Bins::default();
+        (bins.at(0).in_flight, bins.at(0).still) = (Some(3), Some(0));
+        (bins.at(250).in_flight, bins.at(250).still) = (Some(1), Some(1));
+        let points = held(&bins, 0.3, |bin| bin.in_flight, |bin| bin.still);
+        let values: Vec<_> = points.into_iter().flatten().map(|(_, value)| value).collect();
+        assert_eq!(values, [3.0, 3.0, 0.0, 0.0, 1.0, 1.0]);
+    }
 }
