@@ -34,7 +34,7 @@ pub(super) struct Holds {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
-    Rate,
+    Rate(Counted),
     /// How many are in flight; `found` where that is found on the way.
     AtOnce {
         found: bool,
@@ -111,7 +111,7 @@ impl Load {
             let units = self.units(limit.counted);
             Holds {
                 quota: of.clone(),
-                kind: Kind::Rate,
+                kind: Kind::Rate(limit.counted),
                 name: limit.name.clone(),
                 limit: limit.to_string(),
                 amount: limit.amount,

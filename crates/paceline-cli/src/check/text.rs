@@ -25,6 +25,12 @@ pub(super) fn lines(job: &Job, checked: &Checked) -> String {
         grouped(plan.known)
     );
     let mut say = |head: &str, what: String| text += &format!("  {head:10} {what}\n");
+    if plan.load.requests == 0 {
+        if let Some(stops) = checked.stops(job) {
+            say("stops", stops);
+        }
+        return text + "  nothing to send\n";
+    }
     say(
         "tokens",
         format!(
@@ -97,14 +103,23 @@ fn to(job: &Job) -> String {
 fn limit(holds: &Holds) -> String {
     let Holds { quota, kind, limit, amount, units, time, .. } = holds;
     let limit = match kind {
-        Kind::Rate => limit.clone(),
+        Kind::Rate(_) => limit.clone(),
         Kind::AtOnce { found } => format!("{}{amount} at once", if *found { "up to " } else { "" }),
     };
     let takes = match (kind, time) {
         (Kind::AtOnce { .. }, Some(time)) => format!("answers take {}", time::rounded(*time)),
-        (_, None) => format!("{} times as long as one answer takes", grouped(units.div_ceil((*amount).max(1)))),
-        (Kind::Rate, Some(Duration::ZERO)) => format!("{} units fit at once", grouped(*units)),
-        (Kind::Rate, Some(time)) => format!("{} units take {}", grouped(*units), time::rounded(*time)),
+        (_, None) => match units.div_ceil((*amount).max(1)) {
+            0 | 1 => "as long as one answer takes".into(),
+            times => format!("{} times as long as one answer takes", grouped(times)),
+        },
+        (Kind::Rate(counted), Some(time)) => {
+            let what = count(*units, &counted.as_str().trim_end_matches('s').replace('_', " "));
+            let s = if *units == 1 { "s" } else { "" };
+            match *time {
+                Duration::ZERO => format!("{what} fit{s} at once"),
+                time => format!("{what} take{s} {}", time::rounded(time)),
+            }
+        }
     };
     let alone = quota.as_ref().map(|quota| format!("{quota} alone: ")).unwrap_or_default();
     format!("{alone}{limit}: {takes}")

@@ -87,10 +87,10 @@ fn flags_win_over_the_file_and_both_over_the_preset() {
     3 requests for https://api.openai.com; 0 bad lines, 0 done already
       tokens     about 114 in, at most 24 out, by the estimate
       cost       no price is known for m; say it by [prices]
-      limit      requests=300/1m: 3 units fit at once
-      limit      requests=10000/1d: 3 units fit at once
-      limit      tokens=200000/1m: 138 units fit at once
-      limit      7 at once: 1 times as long as one answer takes
+      limit      requests=300/1m: 3 requests fit at once
+      limit      requests=10000/1d: 3 requests fit at once
+      limit      tokens=200000/1m: 138 tokens fit at once
+      limit      7 at once: as long as one answer takes
       binding    how many are sent at once
     ");
 }

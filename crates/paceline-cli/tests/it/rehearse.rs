@@ -78,8 +78,8 @@ fn a_dry_run_sends_nothing_and_says_what_it_would() {
     200 requests for https://api.openai.com; 1 bad line, 0 done already
       tokens     about 4,047 in, at most 6,760 out, by the estimate
       cost       $0.0047 at most, for gpt-4o-mini (OpenAI, 2026-03)
-      limit      requests=60/1m: 200 units take 3 min 01 s
-      limit      tokens=5000/1m: 10,807 units take 2 min 01 s
+      limit      requests=60/1m: 200 requests take 3 min 01 s
+      limit      tokens=5000/1m: 10,807 tokens take 2 min 01 s
       limit      4 at once: 50 times as long as one answer takes
       binding    requests: 3 min 01 s and the last answers
       faster     raise requests to 90; then tokens binds, and it takes 2 min 01 s
