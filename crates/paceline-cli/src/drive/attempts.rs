@@ -95,14 +95,19 @@ impl Parts {
             Ok(response) => {
                 let status = response.status();
                 self.tally.answers.add(1);
-                tracing::debug!(line, custom_id, endpoint = sender.name(), status = status.as_u16(), "answered");
+                if status.is_server_error() {
+                    // As much as a refusal, it is why there is a retry.
+                    tracing::info!(line, custom_id, endpoint = sender.name(), status = status.as_u16(), "answered");
+                } else {
+                    tracing::debug!(line, custom_id, endpoint = sender.name(), status = status.as_u16(), "answered");
+                }
                 if status == StatusCode::TOO_MANY_REQUESTS {
                     self.tally.refusals.add(1);
                     tracing::info!(line, custom_id, "refused with 429");
                 }
             }
             Err(why) => {
-                tracing::debug!(line, custom_id, endpoint = sender.name(), "{why}");
+                tracing::info!(line, custom_id, endpoint = sender.name(), "{why}");
                 match why {
                     Unanswered::TimedOut => attempt.report(Verdict::Overloaded),
                     Unanswered::TooLong(_) => attempt.report(Verdict::Permanent),
