@@ -130,7 +130,11 @@ fn count_lines(job: &Job, shared: &Arc<Shared>) {
 /// The exit code, and what there is to say about it.
 fn ended(job: &Job, shared: &Shared) -> Result<Exit, Halt> {
     let tally = &shared.tally;
-    let again = "run the same command again to go on";
+    let again = match job.output {
+        // What went there is not looked at again.
+        Output::Stdout => "the same command begins anew",
+        _ => "run the same command again to go on",
+    };
     let stopped = |exit, message: String| Err(Halt::new(exit, anyhow!(message)));
     let output = job.output.path().map_or_else(|| "stdout".into(), |path| path.display().to_string());
     match shared.stop.cause() {
@@ -154,8 +158,9 @@ fn ended(job: &Job, shared: &Shared) -> Result<Exit, Halt> {
         }
         Some(Cause::Output(why)) => {
             let lost = count(tally.lost.get(), "answer");
+            let then = if job.output == Output::Stdout { again.into() } else { format!("make room and {again}") };
             let message = format!(
-                "cannot write the results to {output}: {why}; sending has stopped, and {lost} could not be kept; make room and {again}"
+                "cannot write the results to {output}: {why}; sending has stopped, and {lost} could not be kept; {then}"
             );
             return stopped(Exit::Stopped, message);
         }

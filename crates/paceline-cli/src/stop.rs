@@ -155,7 +155,10 @@ pub(crate) async fn listen(stop: Arc<Stop>, screen: Arc<Screen>, in_flight: impl
 }
 
 async fn attend(stop: &Stop, screen: &Screen, in_flight: impl Fn() -> u64, mut signals: mpsc::Receiver<Cause>) {
-    let waiting = || format!("waiting for {} in flight", crate::screen::count(in_flight(), "request"));
+    let waiting = || match in_flight() {
+        0 => "nothing is in flight".into(),
+        some => format!("waiting for {} in flight", crate::screen::count(some, "request")),
+    };
     let asked = tokio::select! {
         Some(cause) = signals.recv() => Some(cause),
         () = stop.draining() => None,
@@ -165,7 +168,8 @@ async fn attend(stop: &Stop, screen: &Screen, in_flight: impl Fn() -> u64, mut s
         end = (cause == Cause::Terminate).then(|| Instant::now() + TERMINATE_WITHIN);
         stop.drain(cause);
         let most = if end.is_some() { format!(" for {} s at most", TERMINATE_WITHIN.as_secs()) } else { String::new() };
-        screen.say(&format!("stopping: nothing more is sent; {}{most} (once more to abort)", waiting()));
+        let more = if in_flight() > 0 { format!("{most} (once more to abort)") } else { String::new() };
+        screen.say(&format!("stopping: nothing more is sent; {}{more}", waiting()));
     }
     loop {
         let remind = Instant::now() + REMIND;

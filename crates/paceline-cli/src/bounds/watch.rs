@@ -29,15 +29,15 @@ pub(crate) async fn watch(bounds: Bounds, stop: Arc<Stop>, screen: Arc<Screen>, 
         }
     };
     stop.drain(Cause::Bound(bound));
-    screen.say(&format!(
-        "stopping: {}; nothing more is sent; waiting {} at most for {} in flight",
-        match bound {
-            Bound::Elapsed(_) => "--max-elapsed is reached",
-            _ => "--deadline is reached",
-        },
-        time::exact(GRACE),
-        count(in_flight(), "request"),
-    ));
+    let reached = match bound {
+        Bound::Elapsed(_) => "--max-elapsed is reached",
+        _ => "--deadline is reached",
+    };
+    let waiting = match in_flight() {
+        0 => String::new(),
+        some => format!("; waiting {} at most for {} in flight", time::exact(GRACE), count(some, "request")),
+    };
+    screen.say(&format!("stopping: {reached}; nothing more is sent{waiting}"));
     tokio::time::sleep(GRACE).await;
     screen.say("aborting: what is in flight is dropped, and sent again by the next run");
     stop.abort(Cause::Bound(bound));
