@@ -11,7 +11,7 @@ use crate::args::StatusArgs;
 use crate::exit::{Exit, Halt};
 use crate::input::{self, Ids, Results, Survey};
 use crate::job::{Input, Output};
-use crate::journal::record::{Limit, Run};
+use crate::journal::record::{Endpoint, Limit, Run};
 use crate::journal::{self, Recalled};
 use crate::output::Sink;
 use crate::screen::{self, count, grouped};
@@ -75,7 +75,11 @@ impl Status {
             return text;
         };
         say("last run", self.last(run));
-        for (at, line) in run.endpoints.iter().flat_map(|endpoint| &endpoint.limits).map(written).enumerate() {
+        let of_endpoint = |endpoint: &Endpoint| {
+            let whose = if run.endpoints.len() > 1 { format!("{}: ", endpoint.name) } else { String::new() };
+            endpoint.limits.iter().map(|limit| format!("{whose}{}", written(limit))).collect::<Vec<_>>()
+        };
+        for (at, line) in run.endpoints.iter().flat_map(of_endpoint).enumerate() {
             say(if at == 0 { "limits" } else { "" }, line);
         }
         text

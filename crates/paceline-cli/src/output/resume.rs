@@ -74,7 +74,7 @@ pub(super) fn read(mut from: impl BufRead, name: &str, origin: Origin, results: 
             }
             Err(_) if !ended && is_torn(&line) => found.torn = read as u64,
             Err(_) => bail!(
-                "{name}:{number}: this line is no result, so {name} is not ours to append to; name another file by -o"
+                "{name}:{number}: this line is no result, so {name} is left alone; name another file (that of a run by -o)"
             ),
         }
     }
@@ -148,7 +148,7 @@ mod tests {
     fn what_is_no_result_is_refused() {
         for text in ["my notes\n", "my notes", "{\"custom_id\":\"a\",\"body\":{}}\n", &format!("{A}\n{{\"id\":\n{B}\n")]
         {
-            assert!(found(text).unwrap_err().to_string().contains("not ours to append to"));
+            assert!(found(text).unwrap_err().to_string().contains("this line is no result"));
         }
     }
 }
