@@ -14,7 +14,7 @@ use crate::limits::LimitFlag;
 #[derive(Args, Debug)]
 pub(crate) struct MockArgs {
     /// Where to listen; port 0 takes a free one
-    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8089")]
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8089", value_parser = address)]
     pub(crate) listen: SocketAddr,
     /// Requests a minute: short for --limit requests=N/1m
     #[arg(long, value_name = "N", value_parser = amount, allow_negative_numbers = true, help_heading = "Limits")]
@@ -52,6 +52,11 @@ pub(crate) struct MockArgs {
     /// Makes random choices repeatable
     #[arg(long, value_name = "N", default_value_t, help_heading = "Behaviour")]
     pub(crate) seed: u64,
+}
+
+/// Where to listen.
+fn address(text: &str) -> Result<SocketAddr, String> {
+    text.parse().map_err(|_| "it is no address and port; write for example 127.0.0.1:8089".into())
 }
 
 /// A limit without a burst: the mock has one size of bucket for all.

@@ -1,5 +1,6 @@
 //! The endpoints: one by flags, or as many as the configuration has.
 
+use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
@@ -99,6 +100,11 @@ pub(super) fn key(args: &RunArgs, resolved: &Resolved<'_>) -> Result<Option<ApiK
     };
     let needed = !base.is_loopback() || flag.is_some() || endpoint.key_file.is_some();
     if key.is_none() && needed && !args.dry_run {
+        if args.input != Path::new("-") {
+            // Without its requests a key is of no use, either.
+            let input = args.input.display();
+            args.input.metadata().with_context(|| format!("cannot read the requests in {input}"))?;
+        }
         bail!("the {place} holds no key for {}; set it, or name another by --api-key-env or key_env", base.as_str());
     }
     Ok(key)
