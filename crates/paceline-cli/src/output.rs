@@ -1,6 +1,7 @@
 //! The results: one line each, written by a thread of its own in the order that was asked for.
 
 mod compact;
+mod disk;
 mod line;
 mod order;
 mod resume;

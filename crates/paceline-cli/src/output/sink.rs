@@ -3,6 +3,7 @@
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufReader, Seek as _, SeekFrom, Write};
 use std::path::Path;
+use std::sync::Arc;
 
 use anyhow::{Context as _, Result, bail};
 
@@ -25,7 +26,7 @@ pub(crate) enum Sink {
     Stdout(io::Stdout),
     /// With a length that can be put back, and a lock that goes with the file.
     Regular {
-        file: File,
+        file: Arc<File>,
         end: u64,
     },
     /// A pipe or a device.
@@ -45,7 +46,7 @@ impl Sink {
             return Ok(Self::Stream(file));
         }
         lock(&file, path, &name)?;
-        Ok(Self::Regular { file, end: 0 })
+        Ok(Self::Regular { file: Arc::new(file), end: 0 })
     }
 
     /// Reads what is there, and sees that more can follow it; `results` learns whose it is.
@@ -53,7 +54,7 @@ impl Sink {
         let (Self::Regular { file, end }, Some(path)) = (self, output.path()) else { return Ok(Resumed::default()) };
         let name = path.display().to_string();
         let cannot = || format!("cannot write the results to {name}");
-        let existing = BufReader::with_capacity(1 << 16, &*file);
+        let existing = BufReader::with_capacity(1 << 16, &**file);
         let found = match output {
             Output::Scratch(_) => {
                 resume::read(existing, &name, Origin::Rehearsal, &mut Results::default())?;
@@ -88,7 +89,7 @@ impl Sink {
             }
             Self::Stream(file) => file.write_all(lines),
             Self::Regular { file, end } => {
-                let written = file.write_all(lines);
+                let written = (&**file).write_all(lines);
                 match written {
                     Ok(()) => *end += lines.len() as u64,
                     Err(_) => put_back(file, *end),
@@ -98,11 +99,11 @@ impl Sink {
         }
     }
 
-    /// Brings what was written to the disk.
-    pub(super) fn sync(&self) -> io::Result<()> {
+    /// What has to be brought to the disk.
+    pub(super) fn file(&self) -> Option<Arc<File>> {
         match self {
-            Self::Regular { file, .. } => file.sync_data(),
-            Self::Stdout(_) | Self::Stream(_) => Ok(()),
+            Self::Regular { file, .. } => Some(Arc::clone(file)),
+            Self::Stdout(_) | Self::Stream(_) => None,
         }
     }
 }

@@ -1,16 +1,18 @@
-//! The thread that writes. A result frees its slot once it is written, and counts once it is on the disk.
+//! The thread that writes. A result frees its slot once it is written, and counts once it is [on the disk](super::disk).
 //!
-//! Results are brought to the disk in groups, the journal before them, at most [`DELAY`] after the first of a group was
-//! written: a kill loses no result that was written, a power failure those of the last group, which never counted.
+//! Results go there in groups, at most [`DELAY`] after the first of a group was written: a kill loses no result that was
+//! written, a power failure those of the last groups, which never counted.
 
 use std::io;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
-use std::thread::JoinHandle;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender, channel, sync_channel};
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use tokio::sync::OwnedSemaphorePermit;
 
+use super::disk::{Disk, Group};
 use super::order::Reorder;
 use super::sink::Sink;
 use crate::args::ResultOrder;
@@ -67,43 +69,50 @@ pub(crate) fn spawn(
     stop: Arc<Stop>,
 ) -> (Results, JoinHandle<()>) {
     let (send, receive) = channel();
-    let mut writer = Writer { sink, journal, tally, stop, broken: false, group: None };
-    let thread = std::thread::spawn(move || {
-        match order {
-            ResultOrder::Completion => writer.as_they_come(&receive),
-            ResultOrder::Input => writer.in_order(&receive),
-        }
-        writer.sync();
+    let thread = thread::spawn(move || {
+        let broken = &AtomicBool::new(false);
+        let disk = Disk { file: sink.file(), journal: &journal, tally: &tally, stop: &stop, broken };
+        // A group is handed over when the one before is on the disk: no more than one waits.
+        let (groups, due) = sync_channel(0);
+        thread::scope(|scope| {
+            scope.spawn(move || disk.take(&due));
+            let mut writer =
+                Writer { sink, journal: &journal, tally: &tally, stop: &stop, broken, groups, group: None };
+            match order {
+                ResultOrder::Completion => writer.as_they_come(&receive),
+                ResultOrder::Input => writer.in_order(&receive),
+            }
+            writer.hand_over();
+        });
     });
     (Results::Written(send), thread)
 }
 
-struct Writer {
+struct Writer<'a> {
     sink: Sink,
-    journal: Arc<Journal>,
-    tally: Arc<Tally>,
-    stop: Arc<Stop>,
+    journal: &'a Journal,
+    tally: &'a Tally,
+    stop: &'a Stop,
     /// Writing failed once: nothing more is tried, so that no result is written after a gap.
-    broken: bool,
-    /// Written, and not yet on the disk.
-    group: Option<Group>,
-}
-
-struct Group {
-    due: Instant,
-    succeeded: u64,
-    failed: u64,
+    broken: &'a AtomicBool,
+    groups: SyncSender<Group>,
+    /// Written, and not yet on its way to the disk.
+    group: Option<(Instant, Group)>,
 }
 
 /// How much is written at once.
 const CHUNK: usize = 1 << 18;
 
+/// How long a result waits for others to be written with it: whoever hands one in meanwhile wakes nobody.
+const GATHER: Duration = Duration::from_millis(1);
+
 /// How long a result waits for others to go to the disk with it.
 const DELAY: Duration = Duration::from_millis(100);
 
-impl Writer {
+impl Writer<'_> {
     fn as_they_come(&mut self, results: &Receiver<Written>) {
         while let Some(first) = self.receive(results) {
+            thread::sleep(GATHER);
             let mut chunk = Chunk::default();
             chunk.push(first);
             while chunk.lines.len() < CHUNK {
@@ -117,6 +126,7 @@ impl Writer {
     fn in_order(&mut self, results: &Receiver<Written>) {
         let mut reorder = Reorder::default();
         while let Some(result) = self.receive(results) {
+            thread::sleep(GATHER);
             reorder.push(result.number, result);
             reorder_all(results, &mut reorder);
             loop {
@@ -138,12 +148,12 @@ impl Writer {
     /// The next result; none when no more come. What is due goes to the disk meanwhile.
     fn receive(&mut self, results: &Receiver<Written>) -> Option<Written> {
         loop {
-            let Some(group) = &self.group else { return results.recv().ok() };
-            match group.due.checked_duration_since(Instant::now()) {
-                None => self.sync(),
+            let Some((due, _)) = &self.group else { return results.recv().ok() };
+            match due.checked_duration_since(Instant::now()) {
+                None => self.hand_over(),
                 Some(left) => match results.recv_timeout(left) {
                     Ok(result) => return Some(result),
-                    Err(RecvTimeoutError::Timeout) => self.sync(),
+                    Err(RecvTimeoutError::Timeout) => self.hand_over(),
                     Err(RecvTimeoutError::Disconnected) => return None,
                 },
             }
@@ -151,7 +161,7 @@ impl Writer {
     }
 
     fn write(&mut self, chunk: Chunk) {
-        if !self.broken && !chunk.lines.is_empty() {
+        if !self.broken.load(Relaxed) && !chunk.lines.is_empty() {
             // Ends come before the results they led to, so that what was answered is not taken for unknown.
             if let Err(error) = self.journal.flush() {
                 self.stop.drain(Cause::Journal(error.to_string()));
@@ -160,33 +170,25 @@ impl Writer {
                 self.fail(&error);
             }
         }
-        if self.broken {
+        if self.broken.load(Relaxed) {
             self.tally.lost.add(chunk.succeeded + chunk.failed);
             return;
         }
-        let fresh = || Group { due: Instant::now() + DELAY, succeeded: 0, failed: 0 };
-        let group = self.group.get_or_insert_with(fresh);
+        let (_, group) = self.group.get_or_insert_with(|| (Instant::now() + DELAY, Group::default()));
         group.succeeded += chunk.succeeded;
         group.failed += chunk.failed;
     }
 
-    /// Brings what was written to the disk, and counts it.
-    fn sync(&mut self) {
-        if let Err(error) = self.journal.sync() {
-            self.stop.drain(Cause::Journal(error.to_string()));
-        }
-        let Some(Group { succeeded, failed, .. }) = self.group.take() else { return };
-        match self.sink.sync() {
-            Ok(()) => self.tally.written(succeeded, failed),
-            Err(error) => {
-                self.tally.lost.add(succeeded + failed);
-                self.fail(&error);
-            }
+    /// Has what was written brought to the disk, once what was written before is there.
+    fn hand_over(&mut self) {
+        if let Some((_, group)) = self.group.take() {
+            // It is there for as long as this is, unless it panicked, which the scope passes on.
+            let _ = self.groups.send(group);
         }
     }
 
     fn fail(&mut self, error: &io::Error) {
-        self.broken = true;
+        self.broken.store(true, Relaxed);
         self.stop.abort(Cause::Output(error.to_string()));
     }
 }
