@@ -5,7 +5,7 @@ mod simulated;
 mod told;
 
 use std::error::Error as _;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use std::{fmt, io};
 
@@ -15,7 +15,7 @@ use http::Response;
 use paceline::Clock;
 use paceline::headers::Dialect;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, LOCATION};
-use reqwest::{Body, Client, StatusCode, redirect, retry};
+use reqwest::{Body, Client, StatusCode, Url, redirect, retry};
 
 use crate::endpoint::{ApiKey, BaseUrl, Endpoint, Group};
 use crate::estimate::Cost;
@@ -33,6 +33,8 @@ pub(crate) struct Sender {
     link: Link,
     name: String,
     base: BaseUrl,
+    /// The latest line's url and the address it led to: most lines have the same.
+    latest: Mutex<Option<(String, Url)>>,
     key: Option<ApiKey>,
     send_custom_id: bool,
 }
@@ -106,13 +108,14 @@ impl Sender {
             client = client.tls_certs_only([]);
         }
         let client = client.build().context("cannot set up HTTP")?;
-        Ok(Self { link: Link::Http(client), name, base, key, send_custom_id })
+        Ok(Self { link: Link::Http(client), name, base, latest: Mutex::default(), key, send_custom_id })
     }
 
     /// One that has that endpoint's name and patience, and sends nothing.
     pub(crate) fn simulated(endpoint: &Endpoint, service: Arc<Simulated>) -> Self {
         let Endpoint { name, base, timeout, .. } = endpoint.clone();
-        Self { link: Link::Simulated { service, timeout }, name, base, key: None, send_custom_id: false }
+        let link = Link::Simulated { service, timeout };
+        Self { link, name, base, latest: Mutex::default(), key: None, send_custom_id: false }
     }
 
     /// The time it goes by: that of the world, which goes on while this machine sleeps, or tokio's, which can be made to jump.
@@ -152,7 +155,7 @@ impl Sender {
             Link::Simulated { service, timeout } => return service.answer(cost, *timeout, left).await,
         };
         let body = Body::wrap(Told::new(request.body.clone(), left));
-        let mut call = client.post(self.base.join(&request.url)).body(body);
+        let mut call = client.post(self.address(client, &request.url)?).body(body);
         if self.send_custom_id {
             // An id that no header can carry goes without.
             if let Ok(id) = HeaderValue::from_bytes(request.custom_id.as_bytes()) {
@@ -164,6 +167,18 @@ impl Sender {
         let mut response = Response::new(Body::from(whole(&mut answer).await?));
         (*response.status_mut(), *response.headers_mut()) = (status, headers);
         Ok(response)
+    }
+
+    fn address(&self, client: &Client, url: &str) -> reqwest::Result<Url> {
+        let mut latest = self.latest.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((known, address)) = &*latest {
+            if known == url {
+                return Ok(address.clone());
+            }
+        }
+        let address = client.post(self.base.join(url)).build()?.url().clone();
+        *latest = Some((url.to_owned(), address.clone()));
+        Ok(address)
     }
 
     /// An answer as it is kept.

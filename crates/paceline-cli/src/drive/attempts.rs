@@ -80,9 +80,13 @@ impl Parts {
             drop(leaving);
             sent();
         };
-        let answer = sender.exchange(request, call.estimate(), left).await;
+        let mut answer = sender.exchange(request, call.estimate(), left).await;
         drop(flight);
         let used = usage(&answer);
+        if let (Ok(response), Some(used)) = (&mut answer, used) {
+            // The limits are settled by it, and need not read the body again.
+            response.extensions_mut().insert(used);
+        }
         let status = answer.as_ref().map(|it| it.status().as_u16()).map_err(Unanswered::failure);
         self.journal.end(&recorded, status, used);
         let answer = answer.map(|response| looked_at(attempt, response));

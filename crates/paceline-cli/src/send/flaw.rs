@@ -8,6 +8,7 @@ use paceline::Verdict;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::Value;
+use serde_json::value::RawValue;
 
 /// What is wrong with the body of a success.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,22 +35,19 @@ pub(crate) struct Flawed {
 
 /// Where a success has its content, in the forms of OpenAI, Anthropic and Gemini.
 #[derive(Deserialize)]
-struct Shape {
+struct Shape<'a> {
     #[serde(default)]
     error: Value,
-    choices: Option<Content>,
-    output: Option<Content>,
-    data: Option<Content>,
-    content: Option<Content>,
-    candidates: Option<Content>,
-}
-
-/// A list with something in it, or whatever else.
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Content {
-    List(Vec<IgnoredAny>),
-    Other(IgnoredAny),
+    #[serde(borrow)]
+    choices: Option<&'a RawValue>,
+    #[serde(borrow)]
+    output: Option<&'a RawValue>,
+    #[serde(borrow)]
+    data: Option<&'a RawValue>,
+    #[serde(borrow)]
+    content: Option<&'a RawValue>,
+    #[serde(borrow)]
+    candidates: Option<&'a RawValue>,
 }
 
 /// Enough of an error, or a title, for a line.
@@ -72,7 +70,7 @@ impl Flaw {
         if is(b"text/") {
             return None;
         }
-        match serde_json::from_str::<Shape>(text) {
+        match serde_json::from_str::<Shape<'_>>(text) {
             Ok(shape) => shape.flaw(),
             Err(error) if error.is_eof() => Some(Self::Cut),
             Err(_) => match serde_json::from_str::<IgnoredAny>(text) {
@@ -92,19 +90,22 @@ impl Flaw {
     }
 }
 
-impl Shape {
+impl Shape<'_> {
     fn flaw(&self) -> Option<Flaw> {
-        let contents = [&self.choices, &self.output, &self.data, &self.content, &self.candidates];
-        let has_content =
-            contents.into_iter().flatten().any(|content| matches!(content, Content::List(list) if !list.is_empty()));
         let words = words(&self.error)?;
-        (!has_content).then_some(Flaw::Error(words))
+        let contents = [self.choices, self.output, self.data, self.content, self.candidates];
+        (!contents.into_iter().flatten().any(is_filled)).then_some(Flaw::Error(words))
     }
+}
+
+/// Whether it is a list with something in it.
+fn is_filled(content: &RawValue) -> bool {
+    content.get().strip_prefix('[').is_some_and(|rest| !rest.trim_start().starts_with(']'))
 }
 
 /// Gemini wraps its errors in a list.
 fn listed(text: &str) -> Option<Flaw> {
-    let list: Vec<Shape> = serde_json::from_str(text).ok()?;
+    let list: Vec<Shape<'_>> = serde_json::from_str(text).ok()?;
     list.first()?.flaw()
 }
 

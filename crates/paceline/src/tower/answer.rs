@@ -31,7 +31,7 @@ impl<B> Rules<B> {
         let (dialect, charges) = self.of(attempt.set());
         let mut facts = self.facts(dialect, &head, None);
         let body = if facts.verdict == Verdict::Success {
-            let usage = charges.map(|charges| Meter::new(charges, &head.headers));
+            let usage = charges.map(|charges| Meter::new(charges, &head));
             LimitBody::kept(body, attempt.clone(), usage, self.body_time)
         } else if dialect == Dialect::Plain {
             LimitBody::rest(body, self.body_time)

@@ -117,7 +117,8 @@ impl<B> LimitLayerBuilder<B> {
     /// Settles each call by the usage that its answer names, as services of the dialect [charge](Dialect::charges) it;
     /// so set the dialect first, or use [`settle_usage_as`](Self::settle_usage_as).
     ///
-    /// JSON bodies are copied for that as they pass, up to 16 MiB; of event streams, single events.
+    /// JSON bodies are copied for that as they pass, up to 16 MiB; of event streams, single events. An inner service that
+    /// has read a body already spares it that by putting the [`Usage`](crate::headers::Usage) in its answer's extensions.
     pub fn settle_usage(self) -> Self {
         let charges = self.0.dialect.charges();
         self.settle_usage_as(charges)

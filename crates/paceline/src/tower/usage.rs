@@ -1,7 +1,7 @@
 //! What a body says of usage, read as it passes.
 
-use http::HeaderMap;
 use http::header::CONTENT_TYPE;
+use http::response;
 use paceline_core::headers::{Charges, Usage};
 
 use crate::pipeline::Attempt;
@@ -24,13 +24,16 @@ enum Form {
     Whole(Vec<u8>),
     /// Server-sent events: the line that is not complete yet.
     Events(Vec<u8>),
-    /// Nothing that can be read, or that is worth the memory.
+    /// Nothing that can be read, is worth the memory, or is not known already.
     Other,
 }
 
 impl Meter {
-    pub(super) fn new(charges: Charges, headers: &HeaderMap) -> Self {
-        let kind = headers.get(CONTENT_TYPE).map_or(&b"application/json"[..], |kind| kind.as_bytes());
+    pub(super) fn new(charges: Charges, head: &response::Parts) -> Self {
+        if let Some(usage) = head.extensions.get() {
+            return Self { charges, form: Form::Other, usage: Some(*usage) };
+        }
+        let kind = head.headers.get(CONTENT_TYPE).map_or(&b"application/json"[..], |kind| kind.as_bytes());
         let kind = kind.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();
         let form = match kind {
             b"text/event-stream" => Form::Events(Vec::new()),

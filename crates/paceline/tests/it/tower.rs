@@ -15,7 +15,7 @@ use futures::channel::mpsc::{UnboundedReceiver, UnboundedSender, unbounded};
 use http::{Method, Request, Response, StatusCode};
 use http_body::{Body, Frame};
 use http_body_util::{BodyExt, Full, StreamBody};
-use paceline::headers::{Dialect, Unit};
+use paceline::headers::{Dialect, Unit, Usage};
 use paceline::tower::{BodyError, LimitError, LimitLayer, LimitLayerBuilder, LimitService, Served};
 use paceline::{Attempt, Controller, Error, LimitPool, LimitSet, Pipeline, Quota, Retry, Sample, Time, Verdict};
 use tokio::time::Instant;

@@ -81,6 +81,20 @@ async fn a_stream_is_settled_by_its_last_word() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn usage_that_is_known_within_need_not_be_read_again() {
+    let set = set();
+    let layer = openai(&set).settle_usage_as(Dialect::Plain.charges()).cost(|_| [("tokens", 100)]).build().unwrap();
+    let inner = service_fn(move |_| {
+        let mut response = answer(200, &[], r#"{"usage":{"total_tokens":7}}"#);
+        response.extensions_mut().insert(Usage { total: Some(9), ..Usage::default() });
+        ready(Ok::<_, Infallible>(response))
+    });
+    let mut body = layer.layer(inner).oneshot(post("")).await.unwrap().into_body();
+    while body.frame().await.is_some() {}
+    assert_eq!((used(&set, "tokens"), body.usage().and_then(|usage| usage.total)), (9, Some(9)));
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_error_whose_body_never_ends_is_judged_by_its_head_and_still_handed_on() {
     let set = set();
     let (send, body) = stream();
