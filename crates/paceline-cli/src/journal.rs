@@ -4,8 +4,8 @@
 //!
 //! * `started` is handed to the system before the attempt's first byte is, so that no kill loses one;
 //! * all else is written with the next `started`, or with the next results;
-//! * both files are brought to the disk together, every 100 ms at most: what a power failure can lose is the last 100 ms,
-//!   of which results would be asked for again and starts would not be charged to the windows.
+//! * both files are brought to the disk together, every 100 ms or as often as the disk can: what a power failure can lose is
+//!   what came since, of which results would be asked for again and starts would not be charged to the windows.
 
 mod attempt;
 mod digest;
