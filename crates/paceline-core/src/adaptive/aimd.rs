@@ -85,6 +85,12 @@ impl Aimd {
         self.limit
     }
 
+    /// How many may be in flight at most, whatever it learns.
+    #[must_use]
+    pub fn max_concurrent(&self) -> u64 {
+        self.rules.max_concurrent
+    }
+
     /// The level that failed last, while it is remembered.
     #[must_use]
     pub fn bad(&self) -> Option<f64> {
