@@ -152,7 +152,11 @@ impl<'n, S: Sync, P: Send + Sync> BatchFlow<'n, S, P> {
     /// # Cancel safety
     ///
     /// As [`run`](Self::run).
-    pub async fn run_over(&self, shared: &S, params: impl IntoIterator<Item = P, IntoIter: Send>) -> Result<Report, Error> {
+    pub async fn run_over(
+        &self,
+        shared: &S,
+        params: impl IntoIterator<Item = P, IntoIter: Send>,
+    ) -> Result<Report, Error> {
         let run = Run::new(self, &self.shop, self.flow.watch(), shared, params);
         let (report, posted) = run.report().await;
         match posted {
@@ -180,6 +184,14 @@ impl<'n, S: Sync, P: Send + Sync> BatchFlow<'n, S, P> {
     /// A handle to end its runs with.
     pub fn handle(&self) -> FlowHandle {
         FlowHandle::new(Arc::clone(&self.control))
+    }
+
+    pub(crate) fn name(&self) -> &Arc<str> {
+        &self.name
+    }
+
+    pub(crate) fn slots(&self) -> u64 {
+        self.slots
     }
 
     pub(crate) fn has_post(&self) -> bool {

@@ -73,6 +73,11 @@ impl<'a, S, P> Context<'a, S, P> {
         self.place.watch
     }
 
+    /// The attempt, for whoever has to hold its permits beyond `exec`.
+    pub(crate) fn call(&self) -> Option<Arc<Call>> {
+        self.place.call.cloned()
+    }
+
     pub(crate) fn tell(&self, event: Event<'_>) {
         if let Some(watch) = self.place.watch {
             watch.tell(&event);

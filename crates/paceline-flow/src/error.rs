@@ -52,13 +52,17 @@ pub enum Error {
         node: Arc<str>,
     },
     /// A pool beside a shared set.
-    #[error("`{node}` has a pool and a shared set, which cannot be acquired together; put the set's limits into the pool's members")]
+    #[error(
+        "`{node}` has a pool and a shared set, which cannot be acquired together; put the set's limits into the pool's members"
+    )]
     PoolAndSet {
         /// The node.
         node: Arc<str>,
     },
     /// A rate beside a pool.
-    #[error("`{node}` has a rate of its own beside a pool, which cannot be acquired together; put the rate into the pool's members")]
+    #[error(
+        "`{node}` has a rate of its own beside a pool, which cannot be acquired together; put the rate into the pool's members"
+    )]
     RateWithin {
         /// The node.
         node: Arc<str>,

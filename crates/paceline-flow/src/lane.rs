@@ -5,7 +5,7 @@ use std::sync::Arc;
 use paceline::{Arrival, Joint, LimitKind, LimitPool, LimitSet, Pipeline, Template};
 
 use crate::call::Held;
-use crate::effective::{MINUTE, NodeShape, Shape, starts_in};
+use crate::effective::{MINUTE, NodeShape, starts_in};
 use crate::error::Error;
 use crate::limits::{Counts, Level, Limits};
 use crate::stats::NodeStats;
@@ -188,15 +188,15 @@ impl Plan {
         NodeStats { max_concurrent: self.at_once(), max_per_minute: self.per_minute(), ..NodeStats::of(&self.name) }
     }
 
-    pub(crate) fn shape(&self) -> Shape {
+    pub(crate) fn shape(&self) -> NodeShape {
         let calls = self.limits.rates.iter().filter(|rate| rate.counts == Counts::Calls);
-        Shape::Node(NodeShape {
+        NodeShape {
             name: Arc::clone(&self.name),
             at_once: self.at_once(),
             calls: calls.map(|rate| rate.quota).collect(),
             shared: self.limits.sets.clone(),
             pool: self.limits.pool.clone(),
-        })
+        }
     }
 
     fn at_once(&self) -> Option<u64> {

@@ -12,7 +12,8 @@ use crate::context::Context;
 use crate::effective::Shape;
 use crate::failure::{Cause, Failure, Result};
 use crate::flow::Flow;
-use crate::panics::{guarded, guarded_now};
+use crate::mermaid::{escaped, line};
+use crate::panics::guarded_now;
 use crate::stage::{Desk, Slot, Stage};
 use crate::stats::NodeStats;
 
@@ -86,6 +87,10 @@ where
     fn shape(&self) -> Shape {
         Shape::Flow { name: Arc::clone(&self.name), nodes: self.flow.shapes() }
     }
+
+    fn chart(&self, text: &mut String, id: &str, depth: usize) {
+        boxed(text, id, depth, &self.name, &self.flow);
+    }
 }
 
 impl<S, P, Q, F> Stage<S, P> for NestedBatch<'_, S, Q, F>
@@ -130,6 +135,18 @@ where
     fn shape(&self) -> Shape {
         self.batch.shape_as(&self.name)
     }
+
+    fn chart(&self, text: &mut String, id: &str, depth: usize) {
+        let title = format!("{}, {} at once", self.name, self.batch.slots());
+        boxed(text, id, depth, &title, self.batch.flow());
+    }
+}
+
+/// A flow as a box of its own.
+fn boxed<S: Sync, Q: Send + Sync>(text: &mut String, id: &str, depth: usize, title: &str, flow: &Flow<'_, S, Q>) {
+    line(text, depth, format_args!("subgraph {id}[\"{}\"]", escaped(title)));
+    flow.chart(text, &format!("{id}_"), depth + 1);
+    line(text, depth, format_args!("end"));
 }
 
 fn slots<'d>(desks: &[&'d Desk]) -> Vec<&'d Slot> {

@@ -48,4 +48,7 @@ pub(crate) trait Stage<S, P>: Send + Sync {
 
     /// Its limits, for [`EffectiveLimits`](crate::EffectiveLimits).
     fn shape(&self) -> Shape;
+
+    /// Itself in a diagram, as the node `id`.
+    fn chart(&self, text: &mut String, id: &str, depth: usize);
 }

@@ -4,9 +4,9 @@ mod item;
 
 use std::sync::Arc;
 
+use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use futures_util::stream::{FuturesUnordered, StreamExt};
-use futures_util::FutureExt;
 use paceline::{RateLimitHit, Verdict};
 
 use crate::action::Action;
@@ -15,6 +15,7 @@ use crate::effective::Shape;
 use crate::event::Event;
 use crate::failure::{Cause, Failure, Result};
 use crate::lane::{Lane, Plan};
+use crate::mermaid::{escaped, line};
 use crate::node::Node;
 use crate::panics::guarded;
 use crate::stage::{Desk, Stage};
@@ -146,7 +147,13 @@ impl<N: Node> Stage<N::Shared, N::Params> for Step<N> {
     }
 
     fn shape(&self) -> Shape {
-        self.plan.shape()
+        Shape::Node(self.plan.shape())
+    }
+
+    fn chart(&self, text: &mut String, id: &str, depth: usize) {
+        let limits = self.plan.shape().label();
+        let limits = if limits.is_empty() { limits } else { format!("<br/>{}", escaped(&limits)) };
+        line(text, depth, format_args!("{id}[\"{}{limits}\"]", escaped(&self.plan.name)));
     }
 }
 

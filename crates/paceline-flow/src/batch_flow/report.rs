@@ -120,6 +120,10 @@ impl fmt::Display for Warning {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let known: Vec<_> = self.known.iter().map(|action| format!("\"{action}\"")).collect();
         let (node, action) = (&self.node, &self.action);
-        write!(f, "`{node}` said \"{action}\", for which it has no edge (it has {}); the flow ended there", known.join(", "))
+        write!(
+            f,
+            "`{node}` said \"{action}\", for which it has no edge (it has {}); the flow ended there",
+            known.join(", ")
+        )
     }
 }

@@ -2,7 +2,6 @@
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-
 use super::{BatchFlow, Ending, Shop};
 use crate::stage::Slot;
 use crate::stats::{Count, NodeStats};

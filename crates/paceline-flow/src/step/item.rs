@@ -41,9 +41,7 @@ impl<N: Node> Step<N> {
     ) -> (usize, Result<N::Output, Failure>) {
         self.counters.items.add(1);
         let result = match guarded_now(|| self.node.cost(cx, item)) {
-            Ok(cost) => {
-                self.result(&Try { lane, cx, index, item, cost, arrival: OnceLock::new() }).await
-            }
+            Ok(cost) => self.result(&Try { lane, cx, index, item, cost, arrival: OnceLock::new() }).await,
             Err(cause) => Err(cause),
         };
         let result = match result {
