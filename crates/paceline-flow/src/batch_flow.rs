@@ -22,8 +22,9 @@ use paceline::{Retry, Template};
 use crate::action::Action;
 use crate::effective::Shape;
 use crate::error::Error;
-use crate::failure::Result;
+use crate::failure::{Cause, Result};
 use crate::flow::Flow;
+use crate::panics::{guarded, guarded_now};
 
 use control::Control;
 use stats::Counts;
@@ -134,11 +135,11 @@ impl<'n, S: Sync, P: Send + Sync> BatchFlow<'n, S, P> {
     /// became of those that had ended.
     pub async fn run(&self, shared: &S) -> Result<Report, Error> {
         let params = match &self.prep {
-            Some(Prep::Now(prep)) => prep(shared),
-            Some(Prep::Later(prep)) => prep(shared).await,
+            Some(Prep::Now(prep)) => guarded_now(|| prep(shared)).and_then(|params| params.map_err(Cause::Error)),
+            Some(Prep::Later(prep)) => guarded(|| prep(shared)).await,
             None => return Err(Error::NoPrep),
         };
-        self.run_over(shared, params.map_err(Error::Prep)?).await
+        self.run_over(shared, params.map_err(|cause| Error::Prep(cause.into_error()))?).await
     }
 
     /// The same for the parameters in `params`, which may borrow, and are taken as there is room.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use paceline::{Verdict, by_error};
+use paceline::{LimitSet, Verdict, by_error};
 
 use crate::action::Action;
 use crate::context::{Context, Cx};
@@ -92,6 +92,11 @@ pub trait BlockingNode: Send + Sync + 'static {
         Vec::new()
     }
 
+    /// As [`Node::sets`].
+    fn sets(&self, _cx: Context<'_, Self::Shared, Self::Params>, _item: &Self::Item) -> Result<Vec<LimitSet>> {
+        Ok(Vec::new())
+    }
+
     /// As [`Node::verdict`].
     fn verdict(&self, result: &Result<Self::Output>) -> Verdict {
         by_error(result)
@@ -146,6 +151,10 @@ impl<N: BlockingNode> Node for Blocking<N> {
 
     fn cost(&self, cx: Cx<'_, Self>, item: &Arc<N::Item>) -> Vec<(&'static str, u64)> {
         self.0.cost(cx, item)
+    }
+
+    fn sets(&self, cx: Cx<'_, Self>, item: &Arc<N::Item>) -> Result<Vec<LimitSet>> {
+        self.0.sets(cx, item)
     }
 
     fn verdict(&self, result: &Result<N::Output>) -> Verdict {

@@ -1,9 +1,8 @@
 //! What a flow tells while it runs.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
-
 use crate::action::Action;
 use crate::batch_flow::Outcome;
+use crate::panics::guarded_now;
 
 /// Something that happened in a flow. Of a nested flow the names of nodes are paths, `documents/fetch`.
 #[derive(Clone, Copy, Debug)]
@@ -87,7 +86,7 @@ impl<'n> Watch<'n> {
 
     /// One that panics harms nobody.
     pub(crate) fn tell(&self, event: &Event<'_>) {
-        if catch_unwind(AssertUnwindSafe(|| (self.0)(event))).is_err() {
+        if guarded_now(|| (self.0)(event)).is_err() {
             tracing::warn!("whoever is told of a flow's events panicked");
         }
     }

@@ -46,6 +46,17 @@ enum Outer {
     Pool(LimitPool),
 }
 
+/// Units of limits, by their keys.
+type Cost = Vec<(&'static str, u64)>;
+
+/// What an item asks for, once for all attempts.
+#[derive(Debug)]
+pub(crate) struct Demand {
+    cost: Cost,
+    /// Where the item has sets of its own: all of them with those of the node, and the first of its own.
+    joint: Option<(Joint, LimitSet)>,
+}
+
 /// So that some can wait to be made again while others run, and a free place finds somebody waiting.
 const LEAST: usize = 16;
 
@@ -103,13 +114,29 @@ impl Plan {
 }
 
 impl Lane {
+    /// What an item asks for: units, and sets of its own beside those of the node.
+    pub(crate) fn demand(&self, cost: Cost, sets: Vec<LimitSet>) -> Result<Demand, paceline::Error> {
+        let others: &[LimitSet] = match &self.admission {
+            _ if sets.is_empty() => return Ok(Demand { cost, joint: None }),
+            Admission::Free => &[],
+            Admission::Set(set) => std::slice::from_ref(set),
+            Admission::Joint(_, _, sets) => sets,
+            Admission::Pool(_) | Admission::Within(..) => {
+                return Err(paceline::Error::NotJoinable { why: "the node has a pool, or a set that lives elsewhere" });
+            }
+        };
+        let joint = LimitSet::all(others.iter().chain(&sets))?;
+        let serving = sets.into_iter().next();
+        Ok(Demand { cost, joint: serving.map(|serving| (joint, serving)) })
+    }
+
     /// Waits for all that one attempt needs. A retry of the slot's own or of one shared set keeps the place of its first
     /// attempt.
-    pub(crate) async fn acquire(
-        &self,
-        cost: &[(&'static str, u64)],
-        first: Option<Arrival>,
-    ) -> Result<Held, paceline::Error> {
+    pub(crate) async fn acquire(&self, demand: &Demand, first: Option<Arrival>) -> Result<Held, paceline::Error> {
+        let cost = &*demand.cost;
+        if let Some((joint, serving)) = &demand.joint {
+            return all_of(joint, serving, cost).await;
+        }
         Ok(match &self.admission {
             Admission::Free => Held::Nothing,
             Admission::Set(set) => {
@@ -119,11 +146,7 @@ impl Lane {
                 };
                 Held::One(permit.into_owned())
             }
-            Admission::Joint(joint, serving, _) => {
-                let permit = joint.acquire(cost).await?;
-                let serving = permit.permits().iter().position(|part| part.set().is(serving)).unwrap_or_default();
-                Held::Joint(permit, serving)
-            }
+            Admission::Joint(joint, serving, _) => all_of(joint, serving, cost).await?,
             Admission::Pool(pool) => Held::One(pool.acquire(cost).await?.into_owned()),
             Admission::Within(own, outer) => {
                 let own = own.acquire(()).await?.into_owned();
@@ -158,6 +181,12 @@ impl Lane {
         };
         most.map_or(items, |most| usize::try_from(most.saturating_mul(2)).unwrap_or(items).max(LEAST))
     }
+}
+
+async fn all_of(joint: &Joint, serving: &LimitSet, cost: &[(&'static str, u64)]) -> Result<Held, paceline::Error> {
+    let permit = joint.acquire(cost).await?;
+    let serving = permit.permits().iter().position(|part| part.set().is(serving)).unwrap_or_default();
+    Ok(Held::Joint(permit, serving))
 }
 
 /// Calls that a set lets be in flight, if it limits that.

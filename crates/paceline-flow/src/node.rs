@@ -2,7 +2,7 @@
 
 use std::future::Future;
 
-use paceline::{Verdict, by_error};
+use paceline::{LimitSet, Verdict, by_error};
 
 use crate::action::Action;
 use crate::context::Cx;
@@ -140,6 +140,29 @@ pub trait Node: Sized + Send + Sync {
         Vec::new()
     }
 
+    /// The sets that the call of an item has to stay within beside those of the node's [`Limits`]: its tenant's, its region's
+    /// (default: none). They are acquired together with the others, so a call that waits for its tenant holds nothing.
+    /// Asked once an item; not for nodes with a [pool](crate::Limits::pool).
+    ///
+    /// ```
+    /// # use paceline_flow::{Cx, Node, Result};
+    /// use paceline::{LimitSet, Registry};
+    ///
+    /// # struct Ask;
+    /// # impl Node for Ask {
+    /// #     type Shared = Registry; type Params = String; type Item = u32; type Output = u32;
+    /// #     async fn prep(&self, _: Cx<'_, Self>) -> Result<Vec<u32>> { Ok(vec![1]) }
+    /// #     async fn exec(&self, _: Cx<'_, Self>, item: &u32) -> Result<u32> { Ok(*item) }
+    /// fn sets(&self, cx: Cx<'_, Self>, _: &u32) -> Result<Vec<LimitSet>> {
+    ///     let (tenants, tenant) = (cx.shared, cx.params.as_str());
+    ///     Ok(vec![tenants.get(tenant)?])
+    /// }
+    /// # }
+    /// ```
+    fn sets(&self, _cx: Cx<'_, Self>, _item: &Self::Item) -> Result<Vec<LimitSet>> {
+        Ok(Vec::new())
+    }
+
     /// How an attempt ended, for retries and for limits that learn (default: [`paceline::by_error`], which knows
     /// [`RateLimitHit`](paceline::RateLimitHit), timeouts and the words of a rate limit).
     ///
@@ -148,7 +171,7 @@ pub trait Node: Sized + Send + Sync {
     ///
     /// ```
     /// # use paceline_flow::{Cx, Node, Result};
-    /// use paceline::{Verdict, by_error};
+    /// use paceline::{LimitSet, Verdict, by_error};
     ///
     /// # struct Ask;
     /// # impl Node for Ask {

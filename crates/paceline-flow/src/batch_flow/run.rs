@@ -1,7 +1,7 @@
 //! One run of a batch flow: instances in, outcomes out.
 
 use std::collections::HashMap;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::future::ready;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,7 +18,7 @@ use crate::action::Action;
 use crate::context::Context;
 use crate::event::{Event, Watch};
 use crate::failure::{Cause, Failure, Result};
-use crate::panics::guarded;
+use crate::panics::{guarded, guarded_now};
 
 /// A run under way.
 pub(crate) struct Run<'a, 'n, S, P> {
@@ -102,7 +102,8 @@ impl<'a, 'n: 'a, S: Sync, P: Send + Sync> Run<'a, 'n, S, P> {
         let items = std::iter::from_fn(move || {
             let (index, params) = source.take()?;
             if let Some(label) = &flow.label {
-                labels.labels.lock().insert(index, label(&params));
+                let label = guarded_now(|| label(&params)).ok();
+                labels.labels.lock().extend(label.map(|label| (index, label)));
             }
             Some(Instance { index, params: Arc::new(params) })
         });
@@ -174,7 +175,7 @@ impl<'a, 'n: 'a, S: Sync, P: Send + Sync> Run<'a, 'n, S, P> {
     fn ended(&self, outcome: Outcome) -> Outcome {
         self.flow.counts.ended(&outcome.ending);
         if let Some(told) = &self.flow.on_outcome {
-            if catch_unwind(AssertUnwindSafe(|| told(self.shared, &outcome))).is_err() {
+            if guarded_now(|| told(self.shared, &outcome)).is_err() {
                 tracing::warn!(instance = outcome.instance, "whoever is told of a flow's outcomes panicked");
             }
         }
@@ -195,7 +196,7 @@ impl<'a, 'n: 'a, S: Sync, P: Send + Sync> Run<'a, 'n, S, P> {
         let posted = match &self.flow.post {
             None => Ok(Action::DEFAULT),
             Some(Post::Now(post)) => {
-                guarded(|| std::future::ready(post(self.shared, &report))).await.map_err(Cause::into_error)
+                guarded(|| ready(post(self.shared, &report))).await.map_err(Cause::into_error)
             }
             Some(Post::Later(post)) => guarded(|| post(self.shared, &report)).await.map_err(Cause::into_error),
         };

@@ -10,7 +10,7 @@ use crate::call::{Call, Held};
 use crate::context::Context;
 use crate::event::Event;
 use crate::failure::{Cause, Failure, Result};
-use crate::lane::Lane;
+use crate::lane::{Demand, Lane};
 use crate::node::Node;
 use crate::panics::{guarded, guarded_now};
 
@@ -20,7 +20,7 @@ struct Try<'a, N: Node> {
     cx: Context<'a, N::Shared, N::Params>,
     index: usize,
     item: &'a N::Item,
-    cost: Vec<(&'static str, u64)>,
+    demand: Demand,
     /// The place in the order that a retry keeps.
     arrival: OnceLock<Arrival>,
 }
@@ -40,8 +40,12 @@ impl<N: Node> Step<N> {
         item: &'a N::Item,
     ) -> (usize, Result<N::Output, Failure>) {
         self.counters.items.add(1);
-        let result = match guarded_now(|| self.node.cost(cx, item)) {
-            Ok(cost) => self.result(&Try { lane, cx, index, item, cost, arrival: OnceLock::new() }).await,
+        let demand = guarded_now(|| {
+            let (cost, sets) = (self.node.cost(cx, item), self.node.sets(cx, item)?);
+            Ok(lane.demand(cost, sets)?)
+        });
+        let result = match demand.and_then(|demand| demand.map_err(Cause::Error)) {
+            Ok(demand) => self.result(&Try { lane, cx, index, item, demand, arrival: OnceLock::new() }).await,
             Err(cause) => Err(cause),
         };
         let result = match result {
@@ -120,11 +124,11 @@ impl<N: Node> Step<N> {
 
     /// One attempt within the limits, and how long to wait before the next if the service told.
     async fn attempt(&self, tried: &Try<'_, N>, number: u32) -> (Result<N::Output, Fault>, Option<Duration>) {
-        let Try { lane, cx, index, item, cost, arrival } = tried;
+        let Try { lane, cx, index, item, demand, arrival } = tried;
         if number > 1 {
             cx.tell(Event::Retrying { instance: cx.instance(), node: cx.node(), item: *index, attempt: number });
         }
-        let held = match lane.acquire(cost, arrival.get().copied()).await {
+        let held = match lane.acquire(demand, arrival.get().copied()).await {
             Ok(held) => held,
             Err(error) => {
                 let verdict = if error.is_retryable() { Verdict::Transient } else { Verdict::Permanent };
