@@ -195,9 +195,7 @@ impl<'a, 'n: 'a, S: Sync, P: Send + Sync> Run<'a, 'n, S, P> {
         report.took = self.began.elapsed();
         let posted = match &self.flow.post {
             None => Ok(Action::DEFAULT),
-            Some(Post::Now(post)) => {
-                guarded(|| ready(post(self.shared, &report))).await.map_err(Cause::into_error)
-            }
+            Some(Post::Now(post)) => guarded(|| ready(post(self.shared, &report))).await.map_err(Cause::into_error),
             Some(Post::Later(post)) => guarded(|| post(self.shared, &report)).await.map_err(Cause::into_error),
         };
         (report, posted)
