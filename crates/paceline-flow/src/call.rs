@@ -3,18 +3,72 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use paceline::{Amounts, JointPermit, LimitSet, Named, Permit, ServerState, Verdict};
+use paceline::{Arrival, JointPermit, LimitKind, LimitSet, Named, Permit, ServerState, Verdict};
 use parking_lot::Mutex;
 
 /// What an attempt holds.
 #[derive(Debug)]
-pub(crate) enum Held {
+pub(crate) struct Held {
+    /// Of its slot.
+    pub(crate) own: Option<Permit<'static>>,
+    /// Of what is shared.
+    pub(crate) lent: Lent,
+}
+
+/// What an attempt holds of what its node shares with others.
+#[derive(Debug)]
+pub(crate) enum Lent {
     Nothing,
     One(Permit<'static>),
-    /// All of them at one instant; which of them serves the call.
+    /// Several, and the place of the one that serves the call.
     Joint(JointPermit, usize),
-    /// A place of the node's own, and what a pool or a set that lives elsewhere has given within it.
-    Within(Permit<'static>, Permit<'static>),
+}
+
+impl Lent {
+    pub(crate) fn joint(permit: JointPermit, serving: &LimitSet) -> Self {
+        let serving = permit.permits().iter().position(|part| part.set().is(serving)).unwrap_or_default();
+        Self::Joint(permit, serving)
+    }
+
+    /// When it first asked, where a retry can keep that.
+    pub(crate) fn arrival(&self) -> Option<Arrival> {
+        match self {
+            Self::One(permit) => Some(permit.arrival()),
+            Self::Nothing | Self::Joint(..) => None,
+        }
+    }
+
+    fn permits(&self) -> &[Permit<'static>] {
+        match self {
+            Self::Nothing => &[],
+            Self::One(permit) => std::slice::from_ref(permit),
+            Self::Joint(joint, _) => joint.permits(),
+        }
+    }
+}
+
+impl Held {
+    fn permits(&self) -> impl Iterator<Item = &Permit<'static>> {
+        self.own.iter().chain(self.lent.permits())
+    }
+
+    /// The arrival that a retry keeps.
+    pub(crate) fn arrival(&self) -> Option<Arrival> {
+        self.lent.arrival().or_else(|| self.own.as_ref().map(Permit::arrival))
+    }
+
+    /// Gives it back as if it had never been: rates get back what they still can.
+    pub(crate) fn undo(self) {
+        for permit in self.permits() {
+            let limits = permit.set().snapshot().limits;
+            for limit in limits.iter().filter(|limit| matches!(limit.view.kind, LimitKind::Rate(_))) {
+                // Only what was charged: naming the others would put them into the demand.
+                if permit.charged(&limit.key).is_ok_and(|units| units > 0) {
+                    let _ = permit.settle([(&limit.key, 0)]);
+                }
+            }
+        }
+    }
 }
 
 /// An attempt under way. Whoever still has a handle holds its permits: a thread that nobody can stop, say.
@@ -41,29 +95,16 @@ impl Call {
         self.number
     }
 
-    fn permits(&self) -> impl Iterator<Item = &Permit<'static>> {
-        let (first, second): (&[Permit<'static>], _) = match &self.held {
-            Held::Nothing => (&[], None),
-            Held::One(permit) => (std::slice::from_ref(permit), None),
-            Held::Joint(joint, _) => (joint.permits(), None),
-            Held::Within(own, permit) => (std::slice::from_ref(own), Some(permit)),
-        };
-        first.iter().chain(second)
-    }
-
-    /// How long it was waited for: the longest of its permits, which wait together, but for one that waits within another.
+    /// How long it was waited for, at the most of its sets.
     pub(crate) fn waited(&self) -> Duration {
-        match &self.held {
-            Held::Within(own, permit) => own.waited() + permit.waited(),
-            _ => self.permits().map(Permit::waited).max().unwrap_or_default(),
-        }
+        self.held.permits().map(Permit::waited).max().unwrap_or_default()
     }
 
     fn serving(&self) -> Option<&Permit<'static>> {
-        match &self.held {
-            Held::Nothing => None,
-            Held::One(permit) | Held::Within(_, permit) => Some(permit),
-            Held::Joint(joint, serving) => joint.permits().get(*serving),
+        match &self.held.lent {
+            Lent::Nothing => self.held.own.as_ref(),
+            Lent::One(permit) => Some(permit),
+            Lent::Joint(joint, serving) => joint.permits().get(*serving),
         }
     }
 
@@ -71,11 +112,22 @@ impl Call {
         self.serving().map(Permit::set)
     }
 
-    pub(crate) fn settle(&self, actual: impl Amounts) -> Result<(), paceline::Error> {
-        match &self.held {
-            Held::Joint(joint, _) => joint.settle(actual),
-            _ => self.serving().map_or(Ok(()), |permit| permit.settle(actual)),
+    /// Corrects each key on every set that has it.
+    pub(crate) fn settle<'k>(&self, actual: impl IntoIterator<Item = (&'k str, u64)>) -> Result<(), paceline::Error> {
+        for (key, units) in actual {
+            let mut unknown = None;
+            let mut settled = false;
+            for permit in self.held.permits() {
+                match permit.settle([(key, units)]) {
+                    Ok(()) => settled = true,
+                    Err(error) => unknown = Some(error),
+                }
+            }
+            if let Some(error) = unknown.filter(|_| !settled) {
+                return Err(error);
+            }
         }
+        Ok(())
     }
 
     pub(crate) fn sync(&self, key: impl Named, state: ServerState) -> Result<(), paceline::Error> {
@@ -105,7 +157,7 @@ impl Call {
     }
 
     fn report(&self, verdict: Verdict) {
-        self.permits().for_each(|permit| permit.report(verdict));
+        self.held.permits().for_each(|permit| permit.report(verdict));
     }
 }
 

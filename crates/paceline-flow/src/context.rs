@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use paceline::{Amounts, LimitSet, Named, ServerState, Verdict};
+use paceline::{LimitSet, Named, ServerState, Verdict};
 
 use crate::call::Call;
 use crate::event::{Event, Watch};
@@ -115,8 +115,8 @@ impl<'a, S, P> Context<'a, S, P> {
     ///
     /// # Errors
     ///
-    /// An unknown key.
-    pub fn settle(&self, actual: impl Amounts) -> Result<(), paceline::Error> {
+    /// A key that none of its sets has.
+    pub fn settle<'k>(&self, actual: impl IntoIterator<Item = (&'k str, u64)>) -> Result<(), paceline::Error> {
         self.place.call.map_or(Ok(()), |call| call.settle(actual))
     }
 

@@ -59,14 +59,6 @@ pub enum Error {
         /// The node.
         node: Arc<str>,
     },
-    /// A rate beside a pool.
-    #[error(
-        "`{node}` has a rate of its own beside a pool, which cannot be acquired together; put the rate into the pool's members"
-    )]
-    RateWithin {
-        /// The node.
-        node: Arc<str>,
-    },
     /// Limits of a flow that cannot be kept.
     #[error("the limits of the flow: {0}")]
     FlowLimits(paceline::Error),

@@ -116,6 +116,7 @@ mod limits;
 mod mermaid;
 mod nested;
 mod node;
+mod outer;
 mod panics;
 pub mod presets;
 mod stage;

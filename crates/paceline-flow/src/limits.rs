@@ -19,7 +19,7 @@ use paceline::{Aimd, LimitPool, LimitSet, Quota, Registry, Retry};
 ///
 /// What is stated here belongs to the instance of the flow: each of the slots of a [`BatchFlow`](crate::BatchFlow) has its
 /// own copy, which is used again by the next instance in that slot. So at most the number of slots times the number here is
-/// under way in the whole. What is *shared* is one for all, and acquired together with the node's own, all or nothing.
+/// under way in the whole. What is *shared* is one for all.
 ///
 /// Every attempt is charged, and one that waits to be made again holds nothing.
 ///
@@ -133,9 +133,11 @@ impl Limits {
         self.with_rate(Rate { key: key.into(), quota, counts: Counts::Units })
     }
 
-    /// Also stays within `set`, which whoever has a handle shares: other nodes, other flows, other code. It is acquired
-    /// together with the node's own limits at one instant, so a call that waits for one holds nothing of the others.
-    /// May be given more than once.
+    /// Also stays within `set`, which whoever has a handle shares: other nodes, other flows, other code. May be given more than
+    /// once; several are acquired together, all or nothing.
+    ///
+    /// It is charged at the instant at which the node's own rates are, and a call holds nothing of it while it waits for those;
+    /// a place among the node's own [concurrent](Self::concurrent) calls is taken first, since nobody else could use it.
     pub fn shared(mut self, set: &LimitSet) -> Self {
         self.sets.push(set.clone());
         self
@@ -150,8 +152,7 @@ impl Limits {
         Ok(self.shared(&registry.get(name)?))
     }
 
-    /// Also takes a permit of whichever member of `pool` has room. The node's own limits beside it may say how many at once,
-    /// but not how many in a time: a call would be counted when it begins to wait for the pool.
+    /// Also takes a permit of whichever member of `pool` has room. Not beside a [shared](Self::shared) set.
     pub fn pool(mut self, pool: &LimitPool) -> Self {
         self.pool = Some(pool.clone());
         self

@@ -6,7 +6,7 @@ use std::time::Duration;
 use paceline::{Arrival, CallError, Verdict};
 
 use super::{Step, hit};
-use crate::call::{Call, Held};
+use crate::call::Call;
 use crate::context::Context;
 use crate::event::Event;
 use crate::failure::{Cause, Failure, Result};
@@ -135,8 +135,8 @@ impl<N: Node> Step<N> {
                 return (Err(Fault { cause: Cause::NotAdmitted(error), verdict }), None);
             }
         };
-        if let Held::One(permit) = &held {
-            arrival.get_or_init(|| permit.arrival());
+        if let Some(first) = held.arrival() {
+            arrival.get_or_init(|| first);
         }
         let call = Call::new(number, held);
         let in_flight = self.counters.attempt(call.waited());

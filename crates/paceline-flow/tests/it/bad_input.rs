@@ -47,7 +47,6 @@ fn limits_that_cannot_be_kept_are_named_with_their_node() {
         Limits::none().retry(Retry::attempts(0)),
         Limits::none().timeout(Duration::ZERO),
         Limits::none().pool(&pool).shared(&set),
-        Limits::none().pool(&pool).per_minute(5),
         Limits::none().rate("tokens", Quota::per_minute(0)),
     ];
     for limits in wrong {

@@ -36,7 +36,7 @@ async fn everything_that_happens_is_told_in_its_order() {
         })
         .build()
         .unwrap();
-    flow.run_over(&world, [4]).await.unwrap();
+    assert!(flow.run_over(&world, [4]).await.unwrap().is_complete());
     let expected = [
         "0 begins, attempt 1",
         "first begins",

@@ -50,14 +50,34 @@ async fn three_layers_hold_at_once() {
     let registry = Registry::new();
     let global = LimitSet::builder("global").calls(Quota::per_second(40)).concurrency(12).build().unwrap();
     registry.register("global", global.clone()).unwrap();
-    let limits = Limits::concurrent(3).named(&registry, "global").unwrap();
+    let limits = Limits::concurrent(3).per_minute(400).named(&registry, "global").unwrap();
     assert!(Limits::none().named(&registry, "other").unwrap_err().to_string().contains("`global`"));
     let (flow, world) = (batch(Job::taking(10, 100), limits, 6), World::default());
-    flow.run_over(&world, 0..30).await.unwrap();
+    assert!(flow.run_over(&world, 0..30).await.unwrap().is_complete());
     assert_eq!(world.service.peak(), 12);
     assert_eq!((world.service.calls(), global.snapshot().granted, global.snapshot().active), (300, 300, 0));
     let nodes = flow.node_stats();
     assert!(nodes[0].peak_in_flight <= 12 && nodes[0].waited > Duration::ZERO);
+}
+
+/// A slot whose own window is spent must not keep anything of what it shares.
+#[tokio::test(start_paused = true)]
+async fn those_who_wait_for_limits_of_their_own_leave_the_shared_to_others() {
+    let shared = LimitSet::builder("shared").concurrency(4).build().unwrap();
+    for own in [Limits::concurrent(2).per_minute(5), Limits::sequential(), Limits::none().per_minute(3)] {
+        let world = World::default();
+        let slow = batch(Job::taking(30, 1_000), own.shared(&shared), 8);
+        let other = batch(Job::taking(100, 100), Limits::none().shared(&shared), 1);
+        let all = async { slow.run_over(&world, 0..8).await.map(|report| assert!(report.is_complete())) };
+        let began = tokio::time::Instant::now();
+        let (slow, other) = tokio::join!(tokio::time::timeout(Duration::from_secs(30), all), async {
+            tokio::time::sleep(Duration::from_secs(15)).await;
+            other.run_over(&World::default(), [0]).await.unwrap()
+        });
+        assert!(slow.is_err() && other.is_complete());
+        assert!(other.took < Duration::from_secs(14), "{:?} after {:?}", other.took, began.elapsed());
+        assert_eq!((shared.snapshot().active, shared.snapshot().waiting), (0, 0));
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -123,7 +143,7 @@ async fn a_pool_serves_a_node_and_says_which_member_it_was() {
     }
     let region = |name: &str| LimitSet::builder(name).concurrency(2).config("region", name).build().unwrap();
     let pool = LimitPool::builder("global").member(region("us")).member(region("eu")).build().unwrap();
-    for limits in [Limits::none(), Limits::concurrent(3)] {
+    for limits in [Limits::none(), Limits::concurrent(3), Limits::none().per_minute(100)] {
         let (mut graph, served) = (Graph::new(), Mutex::default());
         let ask = graph.add(Ask, limits.pool(&pool));
         graph.start(ask).unwrap().run(&served, ()).await.unwrap();

@@ -98,7 +98,6 @@ pub(crate) enum Act {
     Take(u64),
     /// Takes so many milliseconds and fails.
     Fail(u64, BoxError),
-    Panic,
 }
 
 type Acts<'n> = Box<dyn Fn(Which) -> Act + Send + Sync + 'n>;
@@ -160,7 +159,6 @@ impl Node for Job<'_> {
                 cx.shared.service.call(Duration::from_millis(millis)).await;
                 Err(error)
             }
-            Act::Panic => panic!("told to"),
         }
     }
 
