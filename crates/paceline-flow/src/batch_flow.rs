@@ -1,7 +1,8 @@
 //! A flow run for many sets of parameters, under limits of its own.
 //!
 //! The instances are items of the engine's batch: it takes parameters while there is room, tries again, drains and
-//! aborts. What is added here are the slots, each with a copy of the limits of every node, and what an instance comes to.
+//! aborts. What is added here are the slots, each with a copy of the limits of every node, and what an instance comes
+//! to.
 
 mod builder;
 mod control;
@@ -99,15 +100,23 @@ pub struct BatchFlow<'n, S, P> {
 
 /// What yields the parameters.
 enum Prep<'n, S, P> {
-    Now(Box<dyn Fn(&S) -> Result<Vec<P>> + Send + Sync + 'n>),
-    Later(Box<dyn for<'s> Fn(&'s S) -> BoxFuture<'s, Result<Vec<P>>> + Send + Sync + 'n>),
+    Now(PrepNow<'n, S, P>),
+    Later(PrepLater<'n, S, P>),
 }
 
 /// What folds the outcomes.
 enum Post<'n, S> {
-    Now(Box<dyn Fn(&S, &Report) -> Result<Action> + Send + Sync + 'n>),
-    Later(Box<dyn for<'s> Fn(&'s S, &'s Report) -> BoxFuture<'s, Result<Action>> + Send + Sync + 'n>),
+    Now(PostNow<'n, S>),
+    Later(PostLater<'n, S>),
 }
+
+type PrepNow<'n, S, P> = Box<dyn Fn(&S) -> Result<Vec<P>> + Send + Sync + 'n>;
+
+type PrepLater<'n, S, P> = Box<dyn for<'s> Fn(&'s S) -> BoxFuture<'s, Result<Vec<P>>> + Send + Sync + 'n>;
+
+type PostNow<'n, S> = Box<dyn Fn(&S, &Report) -> Result<Action> + Send + Sync + 'n>;
+
+type PostLater<'n, S> = Box<dyn for<'s> Fn(&'s S, &'s Report) -> BoxFuture<'s, Result<Action>> + Send + Sync + 'n>;
 
 type OnOutcome<'n, S> = Box<dyn Fn(&S, &Outcome) + Send + Sync + 'n>;
 
@@ -119,20 +128,20 @@ impl<'n, S: Sync, P: Send + Sync> BatchFlow<'n, S, P> {
         BatchFlowBuilder::new(flow)
     }
 
-    /// Runs the flow for each set of parameters that its [prep](BatchFlowBuilder::prep) yields, and reports what became of
-    /// them, after its [post](BatchFlowBuilder::post) has seen that.
+    /// Runs the flow for each set of parameters that its [prep](BatchFlowBuilder::prep) yields, and reports what became
+    /// of them, after its [post](BatchFlowBuilder::post) has seen that.
     ///
     /// An instance that fails does not fail the rest.
     ///
     /// # Errors
     ///
-    /// [`NoPrep`](Error::NoPrep) where it has none, [`Prep`](Error::Prep) where that fails, and [`Post`](Error::Post), with the
-    /// report, where its post does.
+    /// [`NoPrep`](Error::NoPrep) where it has none, [`Prep`](Error::Prep) where that fails, and [`Post`](Error::Post),
+    /// with the report, where its post does.
     ///
     /// # Cancel safety
     ///
-    /// Dropping it ends all instances where they stand; all permits come back. [`handle`](Self::handle) ends it and keeps what
-    /// became of those that had ended.
+    /// Dropping it ends all instances where they stand; all permits come back. [`handle`](Self::handle) ends it and
+    /// keeps what became of those that had ended.
     pub async fn run(&self, shared: &S) -> Result<Report, Error> {
         let params = match &self.prep {
             Some(Prep::Now(prep)) => guarded_now(|| prep(shared)).and_then(|params| params.map_err(Cause::Error)),

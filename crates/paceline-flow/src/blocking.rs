@@ -9,17 +9,17 @@ use crate::context::{Context, Cx};
 use crate::failure::{BoxError, Result};
 use crate::node::Node;
 
-/// A [`Node`] whose work blocks: a driver without async, a computation. [`Blocking`] makes a node of it, which runs each
-/// [`exec`](Self::exec) on a thread of the runtime's pool, as many at once as the node's limits allow, so that nothing else
-/// is held up.
+/// A [`Node`] whose work blocks: a driver without async, a computation. [`Blocking`] makes a node of it, which runs
+/// each [`exec`](Self::exec) on a thread of the runtime's pool, as many at once as the node's limits allow, so that
+/// nothing else is held up.
 ///
 /// [`prep`](Self::prep) and [`post`](Self::post) run where the flow does, with the shared state at hand; they should be
-/// quick. `exec` has no shared state, since a thread may outlive whoever borrowed it: what it needs is in the item, or in the
-/// node.
+/// quick. `exec` has no shared state, since a thread may outlive whoever borrowed it: what it needs is in the item, or
+/// in the node.
 ///
 /// ```
 /// use paceline_flow::{Action, Blocking, BlockingNode, Context, Graph, Limits, Result};
-/// use std::sync::Mutex;
+/// use std::sync::{Arc, Mutex};
 ///
 /// struct Primes;
 ///
@@ -37,7 +37,7 @@ use crate::node::Node;
 ///         Ok((2..*n).all(|divisor| n % divisor != 0))
 ///     }
 ///
-///     fn post(&self, cx: Context<'_, Mutex<usize>, u32>, _: &[std::sync::Arc<u32>], prime: Vec<bool>) -> Result<Action> {
+///     fn post(&self, cx: Context<'_, Mutex<usize>, u32>, _: &[Arc<u32>], prime: Vec<bool>) -> Result<Action> {
 ///         *cx.shared.lock().unwrap() = prime.into_iter().filter(|prime| *prime).count();
 ///         Ok(Action::DEFAULT)
 ///     }
@@ -54,8 +54,8 @@ use crate::node::Node;
 ///
 /// # Cancellation
 ///
-/// Nobody can stop a thread. An `exec` that is cancelled, or outlives its timeout, goes on to its end, and holds its permits
-/// until then: what is under way is never more than the limits say.
+/// Nobody can stop a thread. An `exec` that is cancelled, or outlives its timeout, goes on to its end, and holds its
+/// permits until then: what is under way is never more than the limits say.
 pub trait BlockingNode: Send + Sync + 'static {
     /// What all nodes of a flow read and write.
     type Shared: Sync;

@@ -84,7 +84,8 @@ impl<'a, S, P> Context<'a, S, P> {
         }
     }
 
-    /// Which instance of its flow it is, from 0, in the order of the parameters. Of a nested batch, the instance of that.
+    /// Which instance of its flow it is, from 0, in the order of the parameters. Of a nested batch, the instance of
+    /// that.
     #[must_use]
     pub fn instance(&self) -> u64 {
         self.place.instance
@@ -103,8 +104,8 @@ impl<'a, S, P> Context<'a, S, P> {
     }
 
     /// The limit set that admitted this attempt: of a pool, the member that was chosen, whose
-    /// [`config`](LimitSet::config) says the region or key. Of several sets acquired together, the first that is shared.
-    /// None outside `exec`, or without limits.
+    /// [`config`](LimitSet::config) says the region or key. Of several sets acquired together, the first that is
+    /// shared. None outside `exec`, or without limits.
     #[must_use]
     pub fn served_by(&self) -> Option<&'a LimitSet> {
         self.place.call.and_then(|call| call.served_by())

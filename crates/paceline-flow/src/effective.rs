@@ -16,12 +16,13 @@
 //! per_minute(batch) = slots × sum over its nodes
 //! ```
 //!
-//! That is why a service that two stages call is used by as many at once as the larger of them allows, but by the calls of
-//! both in a minute. A shared set bounds what all of its nodes do together; batch flows that run beside each other add up.
+//! That is why a service that two stages call is used by as many at once as the larger of them allows, but by the calls
+//! of both in a minute. A shared set bounds what all of its nodes do together; batch flows that run beside each other
+//! add up.
 //!
 //! No bound is made of how many instances start in a minute, since how many items each has is known only when it runs.
-//! Threads of a [blocking](crate::Blocking) node that outlive their cancelled instance keep their permits, and may be in flight
-//! beside the next node of that slot.
+//! Threads of a [blocking](crate::Blocking) node that outlive their cancelled instance keep their permits, and may be
+//! in flight beside the next node of that slot.
 
 mod against;
 mod draw;
@@ -39,9 +40,9 @@ use shape::{Reach, in_set};
 /// What a flow and all within it can do at most, by the limits at every level: a tree with numbers.
 ///
 /// Made by [`BatchFlow::effective_limits`], [`Flow::effective_limits`] or, for flows that run beside each other,
-/// [`together`](Self::together). How it is computed: in flight, one slot counts with the largest of its nodes, since it runs one
-/// after another, and slots add up; in a minute, nodes and slots both add up. A shared set bounds what all of its nodes do
-/// together.
+/// [`together`](Self::together). How it is computed: in flight, one slot counts with the largest of its nodes, since it
+/// runs one after another, and slots add up; in a minute, nodes and slots both add up. A shared set bounds what all of
+/// its nodes do together.
 ///
 /// ```
 /// # use paceline_flow::{Cx, Node, Result};
@@ -111,8 +112,8 @@ impl EffectiveLimits {
         nodes.into_iter().map(|node| &*node.name)
     }
 
-    /// How many calls of `node` may be in flight at most, in all slots; none where nothing bounds that, or there is no such
-    /// node.
+    /// How many calls of `node` may be in flight at most, in all slots; none where nothing bounds that, or there is no
+    /// such node.
     #[must_use]
     pub fn at_once(&self, node: &str) -> Option<u64> {
         self.reach(&|name| name == node).at_once

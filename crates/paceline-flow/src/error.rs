@@ -6,8 +6,8 @@ use crate::action::Action;
 use crate::batch_flow::Report;
 use crate::failure::{BoxError, Failure};
 
-/// What is wrong with a graph or a flow, or what went wrong with a flow as a whole. What becomes of single instances is in
-/// the [report](Report).
+/// What is wrong with a graph or a flow, or what went wrong with a flow as a whole. What becomes of single instances is
+/// in the [report](Report).
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {

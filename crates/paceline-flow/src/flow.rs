@@ -17,7 +17,8 @@ use crate::stats::NodeStats;
 
 /// A graph with a start, checked: made by [`Graph::start`](crate::Graph::start).
 ///
-/// [`run`](Self::run) goes through it once; a [`BatchFlow`](crate::BatchFlow) goes through it for many sets of parameters.
+/// [`run`](Self::run) goes through it once; a [`BatchFlow`](crate::BatchFlow) goes through it for many sets of
+/// parameters.
 #[must_use = "a flow does nothing until it is run"]
 pub struct Flow<'n, S, P> {
     pub(crate) nodes: Vec<Joined<'n, S, P>>,

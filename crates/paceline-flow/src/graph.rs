@@ -42,8 +42,8 @@ use crate::step::Step;
 /// # Ok::<(), paceline_flow::Error>(())
 /// ```
 ///
-/// An action without an edge ends the flow; where its node has other edges that is told as a warning, since it is often a
-/// slip of the hand.
+/// An action without an edge ends the flow; where its node has other edges that is told as a warning, since it is often
+/// a slip of the hand.
 ///
 /// Nodes of different types of shared state or parameters cannot be in one graph:
 ///
@@ -129,11 +129,12 @@ impl<'n, S: Sync, P: Send + Sync> Graph<'n, S, P> {
         self.push(name, Ok(Box::new(stage)))
     }
 
-    /// Adds a batch flow as one node: each instance of this one that comes here runs it for all the parameters that `params`
-    /// makes, in as many slots as the batch flow has, in each slot of this one. The flow's own prep is not asked.
+    /// Adds a batch flow as one node: each instance of this one that comes here runs it for all the parameters that
+    /// `params` makes, in as many slots as the batch flow has, in each slot of this one. The flow's own prep is not
+    /// asked.
     ///
-    /// The node's action is what the batch flow's post returns. Without a post, an instance of the batch flow that has not
-    /// completed fails the node, once all others have ended.
+    /// The node's action is what the batch flow's post returns. Without a post, an instance of the batch flow that has
+    /// not completed fails the node, once all others have ended.
     pub fn add_batch<Q>(
         &mut self,
         name: &str,
@@ -165,8 +166,8 @@ impl<'n, S: Sync, P: Send + Sync> Graph<'n, S, P> {
     ///
     /// # Errors
     ///
-    /// The first of: limits that cannot be kept, a handle of another graph, two edges for one action, nodes that no way leads
-    /// to.
+    /// The first of: limits that cannot be kept, a handle of another graph, two edges for one action, nodes that no way
+    /// leads to.
     pub fn start(self, start: NodeId) -> Result<Flow<'n, S, P>, Error> {
         let mut joined = Vec::with_capacity(self.nodes.len());
         let (id, names) = (self.id, self.nodes.iter().map(|node| Arc::clone(&node.name)).collect::<Vec<_>>());

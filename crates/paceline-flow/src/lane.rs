@@ -19,8 +19,8 @@ pub(crate) struct Plan {
     pub(crate) name: Arc<str>,
     own: Option<Template>,
     outer: Option<Outer>,
-    /// Retries go through a pipeline without limits, so that each attempt acquires anew what its slot has to give, and the
-    /// budget is one for all slots.
+    /// Retries go through a pipeline without limits, so that each attempt acquires anew what its slot has to give, and
+    /// the budget is one for all slots.
     pub(crate) retries: Option<Pipeline>,
 }
 
@@ -34,13 +34,15 @@ pub(crate) struct Lane {
     turn: Mutex<()>,
 }
 
-/// How what is the slot's own and what is shared are taken where there are both. Not as one joint demand: each slot would be
-/// another line in the queue of the shared set, and set a unit of it aside for as long as its own limits are in the way.
+/// How what is the slot's own and what is shared are taken where there are both. Not as one joint demand: each slot
+/// would be another line in the queue of the shared set, and set a unit of it aside for as long as its own limits are
+/// in the way.
 #[derive(Clone, Copy, Debug)]
 enum Order {
     /// A place of its own, then the shared: nobody else could use the place meanwhile.
     OwnFirst,
-    /// Both at one instant, one call at a time: what counts starts, or learns from what is in flight, must not count a wait.
+    /// Both at one instant, one call at a time: what counts starts, or learns from what is in flight, must not count a
+    /// wait.
     AtOnce,
 }
 
@@ -162,8 +164,9 @@ impl Lane {
         }
     }
 
-    /// Takes of both at one instant. It has its turn alone, so the room that it found in its own limits is still there when
-    /// the shared have some; where that is not so, since they have just been cut or paused, it lets go and begins anew.
+    /// Takes of both at one instant. It has its turn alone, so the room that it found in its own limits is still there
+    /// when the shared have some; where that is not so, since they have just been cut or paused, it lets go and begins
+    /// anew.
     async fn at_once(
         &self,
         own: &LimitSet,
@@ -198,8 +201,8 @@ impl Lane {
         matches!(self.outer, Some(Outer::Pool(_)))
     }
 
-    /// How many of `items` may be in progress now: waiting, running, or waiting to be made again. Whoever shares a limit
-    /// should not find a whole batch before him.
+    /// How many of `items` may be in progress now: waiting, running, or waiting to be made again. Whoever shares a
+    /// limit should not find a whole batch before him.
     pub(crate) fn bound(&self, items: usize) -> usize {
         if items <= LEAST {
             return items;

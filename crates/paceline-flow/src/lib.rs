@@ -1,5 +1,5 @@
-//! Work in steps, many instances of it at a time, under limits at every level: nodes joined by actions to graphs, graphs run as
-//! flows, and what a service allows kept by all of them together.
+//! Work in steps, many instances of it at a time, under limits at every level: nodes joined by actions to graphs,
+//! graphs run as flows, and what a service allows kept by all of them together.
 //!
 //! It is the programming model of PocketFlow Throttled on the engine of [`paceline`], whose limit sets, pools, presets,
 //! retries and controllers are what nodes and flows are throttled with.

@@ -17,9 +17,9 @@ use paceline::{Aimd, LimitPool, LimitSet, Quota, Registry, Retry};
 /// | attempts | 1 | [`retry`](Self::retry) |
 /// | time for an attempt | any | [`timeout`](Self::timeout) |
 ///
-/// What is stated here belongs to the instance of the flow: each of the slots of a [`BatchFlow`](crate::BatchFlow) has its
-/// own copy, which is used again by the next instance in that slot. So at most the number of slots times the number here is
-/// under way in the whole. What is *shared* is one for all.
+/// What is stated here belongs to the instance of the flow: each of the slots of a [`BatchFlow`](crate::BatchFlow) has
+/// its own copy, which is used again by the next instance in that slot. So at most the number of slots times the number
+/// here is under way in the whole. What is *shared* is one for all.
 ///
 /// Every attempt is charged, and one that waits to be made again holds nothing.
 ///
@@ -96,8 +96,8 @@ impl Limits {
 
     /// The limits of a provider, by the name of a [preset](paceline::presets), in any case and spelling.
     ///
-    /// They are each slot's own, as all that is stated here. Where the whole of a flow has that quota together, make one set of
-    /// them instead: `Limits::none().shared(&preset.limits().build()?)`.
+    /// They are each slot's own, as all that is stated here. Where the whole of a flow has that quota together, make
+    /// one set of them instead: `Limits::none().shared(&preset.limits().build()?)`.
     ///
     /// # Errors
     ///
@@ -133,11 +133,12 @@ impl Limits {
         self.with_rate(Rate { key: key.into(), quota, counts: Counts::Units })
     }
 
-    /// Also stays within `set`, which whoever has a handle shares: other nodes, other flows, other code. May be given more than
-    /// once; several are acquired together, all or nothing.
+    /// Also stays within `set`, which whoever has a handle shares: other nodes, other flows, other code. May be given
+    /// more than once; several are acquired together, all or nothing.
     ///
-    /// It is charged at the instant at which the node's own rates are, and a call holds nothing of it while it waits for those;
-    /// a place among the node's own [concurrent](Self::concurrent) calls is taken first, since nobody else could use it.
+    /// It is charged at the instant at which the node's own rates are, and a call holds nothing of it while it waits
+    /// for those; a place among the node's own [concurrent](Self::concurrent) calls is taken first, since nobody else
+    /// could use it.
     pub fn shared(mut self, set: &LimitSet) -> Self {
         self.sets.push(set.clone());
         self
@@ -164,17 +165,17 @@ impl Limits {
         self
     }
 
-    /// Gives an attempt so much time, from its admission. One that takes longer is dropped, counts as overload, and may be
-    /// tried again.
+    /// Gives an attempt so much time, from its admission. One that takes longer is dropped, counts as overload, and may
+    /// be tried again.
     pub fn timeout(mut self, longest: Duration) -> Self {
         self.timeout = Some(longest);
         self
     }
 
     /// Hands a rate limit on to the flow: the first attempt that is refused for its rate ends the instance, as
-    /// [`Cause::RateLimited`](crate::Cause::RateLimited) with message, Retry-After and source, and the flow's own controller and
-    /// gate learn of it. Such an attempt is not made again here, and no fallback is asked; the flow may have a
-    /// [retry](crate::BatchFlowBuilder::retry) of its own.
+    /// [`Cause::RateLimited`](crate::Cause::RateLimited) with message, Retry-After and source, and the flow's own
+    /// controller and gate learn of it. Such an attempt is not made again here, and no fallback is asked; the flow may
+    /// have a [retry](crate::BatchFlowBuilder::retry) of its own.
     pub fn propagate_rate_limit(mut self) -> Self {
         self.propagates = true;
         self

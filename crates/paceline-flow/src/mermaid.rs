@@ -6,8 +6,8 @@ use crate::batch_flow::BatchFlow;
 use crate::flow::Flow;
 
 impl<S: Sync, P: Send + Sync> Flow<'_, S, P> {
-    /// The graph as a [Mermaid](https://mermaid.js.org) flow chart: its nodes with their limits in each slot, nested flows as
-    /// boxes, and edges with their actions.
+    /// The graph as a [Mermaid](https://mermaid.js.org) flow chart: its nodes with their limits in each slot, nested
+    /// flows as boxes, and edges with their actions.
     ///
     /// ```
     /// # use paceline_flow::{Cx, Node, Result};

@@ -8,9 +8,9 @@ use crate::action::Action;
 use crate::context::Cx;
 use crate::failure::{BoxError, Result};
 
-/// A step of a flow: [`prep`](Self::prep) reads the shared state and yields items, [`exec`](Self::exec) runs once an item,
-/// as many at a time as the node's [`Limits`](crate::Limits) allow, and [`post`](Self::post) folds the results, in the
-/// order of the items, back into the shared state and names the way on.
+/// A step of a flow: [`prep`](Self::prep) reads the shared state and yields items, [`exec`](Self::exec) runs once an
+/// item, as many at a time as the node's [`Limits`](crate::Limits) allow, and [`post`](Self::post) folds the results,
+/// in the order of the items, back into the shared state and names the way on.
 ///
 /// A node of one call yields one item, `vec![…]`. Write the methods as `async fn`; what they await must be [`Send`].
 ///
@@ -46,8 +46,9 @@ use crate::failure::{BoxError, Result};
 ///
 /// # The shared state
 ///
-/// It is a type of yours, and nodes get a reference to it: what changes in it lies behind whatever you choose, a `Mutex`,
-/// a channel, an atomic. Many instances of a flow may be at it at once; do not hold a lock of `std` while you await.
+/// It is a type of yours, and nodes get a reference to it: what changes in it lies behind whatever you choose, a
+/// `Mutex`, a channel, an atomic. Many instances of a flow may be at it at once; do not hold a lock of `std` while you
+/// await.
 ///
 /// # Where it runs
 ///
@@ -114,7 +115,8 @@ pub trait Node: Sized + Send + Sync {
     /// longer than [`Limits::timeout`](crate::Limits::timeout).
     fn exec(&self, cx: Cx<'_, Self>, item: &Self::Item) -> impl Future<Output = Result<Self::Output>> + Send;
 
-    /// What to make of an item that has failed for good, retries included (default: its error, which fails the instance).
+    /// What to make of an item that has failed for good, retries included (default: its error, which fails the
+    /// instance).
     fn fallback(
         &self,
         _cx: Cx<'_, Self>,
@@ -140,9 +142,9 @@ pub trait Node: Sized + Send + Sync {
         Vec::new()
     }
 
-    /// The sets that the call of an item has to stay within beside those of the node's [`Limits`]: its tenant's, its region's
-    /// (default: none). They are acquired together with the others, so a call that waits for its tenant holds nothing.
-    /// Asked once an item; not for nodes with a [pool](crate::Limits::pool).
+    /// The sets that the call of an item has to stay within beside those of the node's [`Limits`]: its tenant's, its
+    /// region's (default: none). They are acquired together with the others, so a call that waits for its tenant holds
+    /// nothing. Asked once an item; not for nodes with a [pool](crate::Limits::pool).
     ///
     /// ```
     /// # use paceline_flow::{Cx, Node, Result};

@@ -1,6 +1,7 @@
 //! Ready-made limits of flows, by name.
 //!
-//! They are those of PocketFlow Throttled: habits, nobody's quotas. For the limits of providers see [`paceline::presets`].
+//! They are those of PocketFlow Throttled: habits, nobody's quotas. For the limits of providers see
+//! [`paceline::presets`].
 
 use paceline::Aimd;
 

@@ -72,8 +72,8 @@ impl<'n, S: Sync, P: Send + Sync> BatchFlowBuilder<'n, S, P> {
         self
     }
 
-    /// As many instances at once as `controller` learns: one that completes is a success, and one that ends with a rate limit
-    /// that a node [hands on](crate::Limits::propagate_rate_limit) cuts. Other failures say nothing.
+    /// As many instances at once as `controller` learns: one that completes is a success, and one that ends with a rate
+    /// limit that a node [hands on](crate::Limits::propagate_rate_limit) cuts. Other failures say nothing.
     pub fn adaptive(mut self, controller: Aimd) -> Self {
         self.level = Level::Adaptive(controller);
         self
@@ -92,9 +92,9 @@ impl<'n, S: Sync, P: Send + Sync> BatchFlowBuilder<'n, S, P> {
         self
     }
 
-    /// Begins an instance again that has failed, from its start, as another attempt under the flow's limits (default: one
-    /// attempt). What its nodes wrote to the shared state stays, so they have to stand being repeated. An instance that
-    /// panicked is not begun again.
+    /// Begins an instance again that has failed, from its start, as another attempt under the flow's limits (default:
+    /// one attempt). What its nodes wrote to the shared state stays, so they have to stand being repeated. An instance
+    /// that panicked is not begun again.
     pub fn retry(mut self, retry: Retry) -> Self {
         self.retry = Some(retry);
         self
@@ -106,8 +106,8 @@ impl<'n, S: Sync, P: Send + Sync> BatchFlowBuilder<'n, S, P> {
         self
     }
 
-    /// Begins nothing more when more than so many percent of the instances that ended have failed, judged over at least a
-    /// hundred; with 0, when one has.
+    /// Begins nothing more when more than so many percent of the instances that ended have failed, judged over at least
+    /// a hundred; with 0, when one has.
     pub fn fail_fast(mut self, percent: u8) -> Self {
         self.fail_fast = Some(percent);
         self
@@ -143,8 +143,8 @@ impl<'n, S: Sync, P: Send + Sync> BatchFlowBuilder<'n, S, P> {
         self
     }
 
-    /// Calls `told` with what became of each instance, as they end: the report keeps only those that did not complete. One that
-    /// panics harms nobody.
+    /// Calls `told` with what became of each instance, as they end: the report keeps only those that did not complete.
+    /// One that panics harms nobody.
     pub fn on_outcome(mut self, told: impl Fn(&S, &Outcome) + Send + Sync + 'n) -> Self {
         self.on_outcome = Some(Box::new(told));
         self

@@ -22,8 +22,8 @@ pub struct Report {
     pub rate_limited: u64,
     /// Instances that were given up after they had begun.
     pub cancelled: u64,
-    /// Instances that were given up before they had begun. Of an iterator that does not say how many there are at most, only
-    /// those that were taken from it.
+    /// Instances that were given up before they had begun. Of an iterator that does not say how many there are at most,
+    /// only those that were taken from it.
     pub not_begun: u64,
     /// Each instance that had begun and did not come to its end, as they ended.
     pub failures: Vec<Outcome>,

@@ -247,8 +247,8 @@ fn verdict(failure: &Failure) -> Verdict {
     }
 }
 
-/// Why a nested batch flow that has no post has failed, from what became of its instances: a rate limit that was handed on
-/// goes on.
+/// Why a nested batch flow that has no post has failed, from what became of its instances: a rate limit that was handed
+/// on goes on.
 pub(crate) fn first_failure(report: &mut Report) -> Cause {
     let limited = report.failures.iter().position(|outcome| matches!(outcome.ending, Ending::RateLimited(_)));
     if let Some(at) = limited {

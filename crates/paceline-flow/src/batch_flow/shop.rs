@@ -9,8 +9,8 @@ use parking_lot::Mutex;
 
 use crate::stage::Slot;
 
-/// What one user of a batch flow has of it: the flow's limits, and slots. A nested one has a shop in each slot of the flow
-/// above it.
+/// What one user of a batch flow has of it: the flow's limits, and slots. A nested one has a shop in each slot of the
+/// flow above it.
 #[derive(Debug)]
 pub(crate) struct Shop {
     pub(super) limits: LimitSet,

@@ -10,8 +10,8 @@ use crate::stats::{Count, NodeStats};
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct FlowStats {
-    /// Instances that may run at once: what was stated, or the most that is learnt. Of a nested flow, in each place where it
-    /// runs.
+    /// Instances that may run at once: what was stated, or the most that is learnt. Of a nested flow, in each place
+    /// where it runs.
     pub max_concurrent_flows: u64,
     /// Instances that may start in a minute, if that is limited.
     pub max_flows_per_minute: Option<u64>,
@@ -120,8 +120,8 @@ impl<S: Sync, P: Send + Sync> BatchFlow<'_, S, P> {
         self.node_stats_in(&[&self.shop])
     }
 
-    /// Counts anew, and lets the limits of the flow and of all slots forget what they were charged and have learnt. Shared sets
-    /// are left alone.
+    /// Counts anew, and lets the limits of the flow and of all slots forget what they were charged and have learnt.
+    /// Shared sets are left alone.
     pub fn reset(&self) {
         self.reset_in(&[&self.shop]);
     }

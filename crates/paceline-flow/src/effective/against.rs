@@ -97,8 +97,8 @@ impl fmt::Display for Measure {
 }
 
 impl EffectiveLimits {
-    /// Says which of the nodes call a service, and what it allows: what they can do there together is shown beside it, and
-    /// [findings](Self::findings) tell where that is too much, or less than half.
+    /// Says which of the nodes call a service, and what it allows: what they can do there together is shown beside it,
+    /// and [findings](Self::findings) tell where that is too much, or less than half.
     pub fn against(mut self, service: &str, nodes: &[&str], allows: impl Into<ServiceLimits>) -> Self {
         let reach = self.reach(&|name| nodes.contains(&name));
         let nodes = nodes.iter().map(|node| Arc::from(*node)).collect();
