@@ -112,7 +112,7 @@ impl<'n, S: Sync, P: Send + Sync> Graph<'n, S, P> {
     }
 
     /// Adds a whole flow as one node: each instance of this one that comes here runs it once, with the parameters that
-    /// `params` makes. The node's action is that of the flow's last node.
+    /// `params` makes. The node's action is that of the flow's last node. Its events are told to whoever this one tells.
     pub fn add_flow<Q>(
         &mut self,
         name: &str,

@@ -31,6 +31,8 @@ pub(crate) struct Run<'a, 'n, S, P> {
     left: Option<std::ops::Range<u64>>,
     rest: Arc<dyn Rest + 'a>,
     began: Instant,
+    /// Not begun until it is polled: before that there may be no runtime.
+    longest: Option<Duration>,
     deadline: Option<Pin<Box<Sleep>>>,
     handle: BatchHandle,
     _registered: Registered,
@@ -124,7 +126,8 @@ impl<'a, 'n: 'a, S: Sync, P: Send + Sync> Run<'a, 'n, S, P> {
             left: None,
             rest: input,
             began: Instant::now(),
-            deadline: flow.deadline.map(|longest| Box::pin(tokio::time::sleep(longest))),
+            longest: flow.deadline,
+            deadline: None,
             _registered: flow.control.begin(handle.clone()),
             handle,
         }
@@ -144,6 +147,9 @@ impl<'a, 'n: 'a, S: Sync, P: Send + Sync> Run<'a, 'n, S, P> {
     }
 
     async fn next_item(&mut self) -> Option<BatchItem<Ended, Failure>> {
+        if let Some(longest) = self.longest.take() {
+            self.deadline = Some(Box::pin(tokio::time::sleep(longest)));
+        }
         if let Some(deadline) = &mut self.deadline {
             tokio::select! {
                 biased;

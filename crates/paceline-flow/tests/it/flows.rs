@@ -145,3 +145,10 @@ async fn instances_start_as_their_rate_allows() {
     assert_eq!((report.completed, world.service.fullest_minute()), (200, 60));
     assert_eq!(report.took.as_secs(), 180);
 }
+
+#[test]
+fn a_stream_with_a_deadline_may_be_made_where_there_is_no_runtime() {
+    let (world, deadline) = (World::default(), std::time::Duration::from_secs(1));
+    let flow = BatchFlow::over(only(Job::taking(1, 10), Limits::none())).deadline(deadline).build().unwrap();
+    drop(flow.stream_over(&world, 0..3));
+}

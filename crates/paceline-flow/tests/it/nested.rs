@@ -117,6 +117,31 @@ async fn peaks_are_the_products_and_the_time_is_that_of_a_list_schedule() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn five_minutes_keep_to_what_the_effective_limits_say_of_each_service() {
+    let (mut graph, services) = (Graph::new(), Services::default());
+    let fetch = graph.add(Fetch, Limits::concurrent(5).per_minute(100));
+    let analyze = graph.add(Analyze, Limits::concurrent(2).per_minute(60));
+    graph.on(fetch, "analyze", analyze);
+    let flow = BatchFlow::over(graph.start(fetch).unwrap())
+        .max_concurrent_flows(10)
+        .deadline(Duration::from_secs(300))
+        .build()
+        .unwrap();
+    let limits = flow.effective_limits();
+    let bounds = |node| (limits.at_once(node).unwrap() as usize, limits.per_minute(node).unwrap() as usize);
+    assert_eq!((bounds("Fetch"), bounds("Analyze")), ((50, 1_000), (20, 600)));
+    let report = flow.run_over(&services, 0..).await.unwrap();
+    assert_eq!(report.failed, 0, "{report}");
+    for (service, node) in [(&services.storage, "Fetch"), (&services.llm, "Analyze")] {
+        let (at_once, per_minute) = bounds(node);
+        assert_eq!(service.peak(), at_once, "{node}");
+        assert!(service.fullest_minute() <= per_minute, "{node}: {} in a minute", service.fullest_minute());
+    }
+    // Of the two quotas, that of the chunks binds: ten each, a hundred a minute.
+    assert!(services.storage.fullest_minute() > 990);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_run_can_be_spawned_and_its_futures_are_send() {
     fn is_send(_: &impl Send) {}
     let (flow, services) = (flow(Limits::none(), Limits::none()), Services::default());
