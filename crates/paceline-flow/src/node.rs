@@ -142,7 +142,7 @@ pub trait Node: Sized + Send + Sync {
         Vec::new()
     }
 
-    /// The sets that the call of an item has to stay within beside those of the node's [`Limits`]: its tenant's, its
+    /// The sets that the call of an item has to stay within beside those of the node's [`Limits`](crate::Limits): its tenant's, its
     /// region's (default: none). They are acquired together with the others, so a call that waits for its tenant holds
     /// nothing. Asked once an item; not for nodes with a [pool](crate::Limits::pool).
     ///

@@ -74,6 +74,13 @@ impl NodeStats {
     pub fn total_retries(&self) -> u64 {
         self.attempts.saturating_sub(self.items)
     }
+
+    /// The share of what all slots may start in a minute that stands in their windows now; none where that is not limited.
+    #[must_use]
+    pub fn utilisation(&self) -> Option<f64> {
+        let most = self.max_per_minute?.saturating_mul(self.slots).max(1);
+        Some(self.window_count as f64 / most as f64)
+    }
 }
 
 /// Counts of a node.

@@ -41,6 +41,15 @@ pub struct FlowStats {
     pub rate_limit_hits: u64,
 }
 
+impl FlowStats {
+    /// The share of what may start in a minute that stands in the window now; none where that is not limited.
+    #[must_use]
+    pub fn utilisation(&self) -> Option<f64> {
+        let most = self.max_flows_per_minute?.max(1);
+        Some(self.window_count as f64 / most as f64)
+    }
+}
+
 #[derive(Debug, Default)]
 pub(super) struct Counts {
     completed: Count,

@@ -144,6 +144,9 @@ async fn instances_start_as_their_rate_allows() {
     let report = flow.run_over(&world, 0..200).await.unwrap();
     assert_eq!((report.completed, world.service.fullest_minute()), (200, 60));
     assert_eq!(report.took.as_secs(), 180);
+    let stats = flow.stats();
+    assert_eq!((stats.window_count, stats.completed), (20, 200));
+    assert!((stats.utilisation().unwrap() - 1.0 / 3.0).abs() < 1e-9);
 }
 
 #[test]
