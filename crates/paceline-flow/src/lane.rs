@@ -51,8 +51,8 @@ enum Order {
 pub(crate) struct Demand {
     own: Cost,
     outer: Cost,
-    /// Where the item has sets of its own: those, with all of the node.
-    all: Option<Outer>,
+    /// Where the item has sets of its own: those, with what the node shares.
+    sets: Option<Outer>,
 }
 
 /// Units of limits, by their keys.
@@ -124,27 +124,22 @@ impl Plan {
 impl Lane {
     /// What an item asks for: units, of whatever counts them, and sets of its own beside those of the node.
     pub(crate) fn demand(&self, cost: Cost, sets: Vec<LimitSet>) -> Result<Demand, paceline::Error> {
-        if !sets.is_empty() {
-            let all = Outer::with(self.own.as_ref(), self.outer.as_ref(), &sets)?;
-            return Ok(Demand { own: Vec::new(), outer: cost, all: Some(all) });
-        }
+        let sets = if sets.is_empty() { None } else { Some(Outer::with(self.outer.as_ref(), sets)?) };
         if cost.is_empty() {
-            return Ok(Demand { own: cost, outer: Vec::new(), all: None });
+            return Ok(Demand { own: cost, outer: Vec::new(), sets });
         }
+        let shared = sets.as_ref().or(self.outer.as_ref());
         let is_own = |key: &str| self.own.as_ref().is_some_and(|own| own.keys().any(|own| own == key));
-        let own: Cost = cost.iter().copied().filter(|(key, _)| self.outer.is_none() || is_own(key)).collect();
-        // What nobody knows is left to the shared, which says so.
-        let is_outer = |key: &str| !is_own(key) || self.outer.as_ref().is_some_and(|outer| outer.knows(key));
-        let outer = cost.into_iter().filter(|(key, _)| is_outer(key)).collect();
-        Ok(Demand { own, outer, all: None })
+        // What nobody knows is left to whoever is asked last, who says so.
+        let is_shared = |key: &str| !is_own(key) || shared.is_some_and(|shared| shared.knows(key));
+        let own = cost.iter().copied().filter(|(key, _)| shared.is_none() || is_own(key)).collect();
+        let outer = cost.iter().copied().filter(|(key, _)| is_shared(key)).collect();
+        Ok(Demand { own, outer, sets })
     }
 
     /// Waits for all that one attempt needs. A retry keeps the place of its first attempt where that is in one set.
     pub(crate) async fn acquire(&self, demand: &Demand, first: Option<Arrival>) -> Result<Held, paceline::Error> {
-        if let Some(all) = &demand.all {
-            return Ok(Held { own: None, lent: all.acquire(&demand.outer, None).await? });
-        }
-        match (&self.own, &self.outer) {
+        match (&self.own, demand.sets.as_ref().or(self.outer.as_ref())) {
             (None, None) => Ok(Held { own: None, lent: Lent::Nothing }),
             (Some(own), None) => {
                 let own = match first {

@@ -142,9 +142,11 @@ pub trait Node: Sized + Send + Sync {
         Vec::new()
     }
 
-    /// The sets that the call of an item has to stay within beside those of the node's [`Limits`](crate::Limits): its tenant's, its
-    /// region's (default: none). They are acquired together with the others, so a call that waits for its tenant holds
-    /// nothing. Asked once an item; not for nodes with a [pool](crate::Limits::pool).
+    /// The sets that the call of an item has to stay within beside those of the node's [`Limits`](crate::Limits): its
+    /// tenant's, its region's (default: none). They are acquired with what the node [shares](crate::Limits::shared), all or
+    /// nothing. Asked once an item; not for nodes with a
+    /// [pool](crate::Limits::pool). Calls of one slot take their turns, so one that waits for its tenant may keep those of
+    /// other tenants waiting that are in its slot; instances of one tenant each do not know that.
     ///
     /// ```
     /// # use paceline_flow::{Cx, Node, Result};

@@ -28,22 +28,17 @@ impl Outer {
         }
     }
 
-    /// Of an item's sets with those of its node.
-    pub(crate) fn with(
-        own: Option<&LimitSet>,
-        outer: Option<&Self>,
-        sets: &[LimitSet],
-    ) -> Result<Self, paceline::Error> {
-        let shared: &[LimitSet] = match outer {
-            None => &[],
-            Some(Self::Set(set)) => std::slice::from_ref(set),
-            Some(Self::Joint { sets, .. }) => sets,
+    /// Of an item's own sets, beside what its node shares.
+    pub(crate) fn with(outer: Option<&Self>, mut sets: Vec<LimitSet>) -> Result<Self, paceline::Error> {
+        match outer {
+            None => {}
             Some(Self::Pool(_)) => return Err(paceline::Error::NotJoinable { why: "the node has a pool" }),
-        };
-        let all: Vec<_> = own.into_iter().chain(shared).chain(sets).cloned().collect();
-        match &*all {
+            Some(outer) => sets.extend_from_slice(outer.sets()),
+        }
+        match &*sets {
             [only] => Ok(Self::Set(only.clone())),
-            _ => Self::all(all, &sets[0]),
+            [first, ..] => Self::all(sets.clone(), &first.clone()),
+            [] => Err(paceline::Error::NotJoinable { why: "there are none" }),
         }
     }
 
