@@ -34,9 +34,9 @@ impl Provider {
         let response = self.client.post(url).body(request.to_string()).send().await?;
         if response.status() == 429 {
             let hit = RateLimitHit::new("429 Too Many Requests");
-            let seconds = response.headers().get("retry-after").and_then(|value| value.to_str().ok()?.parse().ok());
-            return Err(match seconds {
-                Some(seconds) => hit.retry_after(Duration::from_secs(seconds)).into(),
+            let millis = response.headers().get("retry-after-ms").and_then(|value| value.to_str().ok()?.parse().ok());
+            return Err(match millis {
+                Some(millis) => hit.retry_after(Duration::from_millis(millis)).into(),
                 None => hit.into(),
             });
         }

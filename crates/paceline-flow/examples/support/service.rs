@@ -96,7 +96,7 @@ impl fmt::Display for Service {
             Some(allowed) => format!("{seen} of {allowed}"),
             None => seen.to_string(),
         };
-        let (peak, minute) = (of(peak, self.allows.at_once), of(fullest_minute, self.allows.per_minute));
-        write!(f, "{}: {peak} at once, {minute} in its fullest minute; {answered} answered, {refused} refused", self.name)
+        let (name, peak, minute) = (self.name, of(peak, self.allows.at_once), of(fullest_minute, self.allows.per_minute));
+        write!(f, "{name}: {peak} at once, {minute} in its fullest minute; {answered} answered, {refused} refused")
     }
 }
