@@ -1,7 +1,7 @@
 //! An adaptive node before a provider of which nobody knows how much it takes: eight calls at once.
 //!
-//! The node begins with ten at once, is refused, halves, and grows again while all goes well. Ten times a second it prints how
-//! many calls it lets be under way; at its end, what the provider saw: a few refusals, and all items done.
+//! The node begins with ten at once, is refused, halves, and grows again while all goes well. Four times a second it prints
+//! how many calls it lets be under way; at its end, what the provider saw: a few refusals, and all items done.
 //!
 //! `cargo run -p paceline-flow --example adaptive`
 
@@ -57,7 +57,7 @@ async fn main() -> Result<()> {
     let flow = graph.start(ask)?;
 
     let watch = async {
-        let mut every = interval(Duration::from_millis(100));
+        let mut every = interval(Duration::from_millis(250));
         loop {
             every.tick().await;
             let node = &flow.stats()[0];
@@ -71,7 +71,7 @@ async fn main() -> Result<()> {
     };
 
     let node = &flow.stats()[0];
-    println!("{} of {} done, {} attempts made anew, {} cuts", node.completed, node.items, node.total_retries(), node.cuts);
+    println!("{:4} done in {} attempts, the level was cut {} times", node.completed, node.attempts, node.cuts);
     println!("{provider}");
     assert_eq!((node.completed, provider.seen().ok), (400, 400));
     assert!(node.cuts > 0 && provider.seen().peak_in_flight <= 8);

@@ -1,7 +1,8 @@
-//! A fixed flow over an adaptive node: ten users at once, and each of the ten slots learns how many calls it may have under way.
+//! A fixed flow over adaptive nodes: ten users at once, whose calls adapt to what the service takes. Twice.
 //!
-//! The service takes forty calls at once, which nobody told the node. It prints what the slots have learnt together, and how few
-//! calls were refused. A refused call is made again by the node; the flow never hears of it.
+//! The service takes forty calls at once, which nobody told the node. First each of the flow's ten slots learns for itself; each
+//! grows until it hears of a refusal, so there are many. Then all slots learn together, from a set that they share, and there are
+//! few. It prints both, and that a refused call is made again by the node: the flow never hears of it.
 //!
 //! `cargo run -p paceline-flow --example adaptive_nodes`
 
@@ -10,8 +11,7 @@ mod service;
 
 use std::time::Duration;
 
-use futures::StreamExt;
-use paceline::{Aimd, Retry};
+use paceline::{Aimd, LimitSet, Retry};
 use paceline_flow::{BatchFlow, Cx, Graph, Limits, Node, Result, ServiceLimits};
 use service::Service;
 
@@ -32,32 +32,32 @@ impl Node for FetchUser {
     }
 }
 
-#[tokio::main(flavor = "current_thread", start_paused = true)]
-async fn main() -> Result<()> {
-    let controller = Aimd::builder().initial_concurrent(5).min_concurrent(1).max_concurrent(20).build()?;
+async fn run(name: &str, limits: Limits) -> Result<u64> {
     let retry = Retry::attempts(10).backoff(Duration::from_millis(100), Duration::from_secs(1));
     let mut graph = Graph::new();
-    let fetch = graph.add(FetchUser, Limits::adaptive(controller).retry(retry));
-    let flow = BatchFlow::over(graph.start(fetch)?).name("users").max_concurrent_flows(10).build()?;
+    let fetch = graph.add(FetchUser, limits.retry(retry));
+    let flow = BatchFlow::over(graph.start(fetch)?).name(name).max_concurrent_flows(10).build()?;
     print!("{}", flow.effective_limits());
 
     let service = Service::new("api", ServiceLimits::concurrent(40), Duration::from_millis(100));
-    let mut users = std::pin::pin!(flow.stream_over(&service, 0..200));
-    let mut completed = 0;
-    while let Some(user) = users.next().await {
-        completed += u64::from(user.is_completed());
-        if completed % 25 == 0 {
-            let node = &flow.node_stats()[0];
-            println!("{completed:4} users done, {:2} calls at once in all slots", node.current_concurrent.unwrap_or(0));
-        }
-    }
+    let report = flow.run_over(&service, 0..200).await?;
+    println!("{report}, {} calls were made anew", flow.node_stats()[0].total_retries());
+    println!("{service}\n");
+    assert!(report.is_complete());
+    assert_eq!((service.seen().answered, service.seen().peak), (10_000, 40));
+    Ok(service.seen().refused)
+}
 
-    let node = &flow.node_stats()[0];
-    println!("{completed} of 200 completed, {} calls made anew, {} cuts", node.total_retries(), node.cuts);
-    println!("{service}");
-    let seen = service.seen();
-    assert_eq!((completed, seen.answered), (200, 10_000));
-    assert!(node.cuts > 0 && seen.peak <= 40);
-    assert!(seen.refused * 10 < seen.answered, "less than one in ten is refused");
+#[tokio::main(flavor = "current_thread", start_paused = true)]
+async fn main() -> Result<()> {
+    let slot = Aimd::builder().initial_concurrent(5).min_concurrent(1).max_concurrent(20).build()?;
+    let alone = run("each slot for itself", Limits::adaptive(slot)).await?;
+
+    let whole = Aimd::builder().initial_concurrent(50).min_concurrent(10).max_concurrent(200).build()?;
+    let api = LimitSet::builder("api").adaptive(whole).build()?;
+    let together = run("all slots together", Limits::none().shared(&api)).await?;
+
+    println!("refused: {alone} where each slot learns for itself, {together} where they learn together");
+    assert!(together < alone && alone * 10 < 10_000, "less than one in ten is refused");
     Ok(())
 }

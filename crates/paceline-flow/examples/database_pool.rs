@@ -71,9 +71,9 @@ async fn main() -> Result<()> {
     let [queries, most] = [&database.queries, &database.most].map(|count| count.load(SeqCst));
     println!("{queries} queries, {most} of 5 connections at once");
     for node in flow.node_stats() {
-        println!("{}: {} queries, {:.1?} waited each on average", node.node, node.attempts, node.waited / 160);
+        println!("{}: {} queries, which waited for {:.1?} together", node.node, node.attempts, node.waited);
     }
     assert!(report.is_complete());
-    assert_eq!((queries, most), (320, 5));
+    assert!(queries == 320 && most <= 5);
     Ok(())
 }

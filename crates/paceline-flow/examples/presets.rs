@@ -33,10 +33,10 @@ impl Node for Summarise {
 
 #[tokio::main(flavor = "current_thread", start_paused = true)]
 async fn main() -> Result<()> {
-    println!("Presets of providers, one of {}", presets::all().len());
     let tier = presets::find("OPENAI_TIER1")?;
-    println!("  {}: {} (from {}, {})", tier.name, tier.description, tier.source, tier.date);
-    println!("Presets of flows");
+    println!("One of {} presets of providers", presets::all().len());
+    println!("  {}: {} {}, by {} ({})", tier.name, tier.provider, tier.description, tier.source, tier.date);
+    println!("All presets of flows");
     for preset in flow_presets::all() {
         println!("  {:22} {:3} at once  {}", preset.name, preset.max_concurrent_flows, preset.description);
     }

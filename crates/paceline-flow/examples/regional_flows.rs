@@ -10,7 +10,7 @@ mod service;
 use std::time::Duration;
 
 use futures::future::try_join_all;
-use paceline_flow::{BatchFlow, Cx, Graph, Limits, Node, Result, ServiceLimits};
+use paceline_flow::{BatchFlow, Cx, EffectiveLimits, Graph, Limits, Node, Result, ServiceLimits};
 use service::Service;
 
 struct Region {
@@ -51,20 +51,26 @@ impl Region {
         Ok(BatchFlow::over(graph.start(process)?).name(self.name).max_concurrent_flows(self.flows).build()?)
     }
 
-    async fn run(&self) -> Result<Service> {
-        let flow = self.flow()?;
+    fn service(&self) -> Service {
         let allows = ServiceLimits::concurrent(self.flows * self.calls).per_minute(self.flows * self.calls_per_minute);
-        let service = Service::new(self.name, allows, Duration::from_secs(1));
-        let report = flow.run_over(&service, 0..400).await?;
-        println!("{}{}: {report}\n{service}\n", flow.effective_limits(), self.name);
-        assert!(report.is_complete());
-        Ok(service)
+        Service::new(self.name, allows, Duration::from_secs(1))
     }
 }
 
 #[tokio::main(flavor = "current_thread", start_paused = true)]
 async fn main() -> Result<()> {
-    for service in try_join_all(REGIONS.iter().map(Region::run)).await? {
+    let flows = REGIONS.iter().map(Region::flow).collect::<Result<Vec<_>>>()?;
+    println!("What the limits allow");
+    print!("{}", EffectiveLimits::together(flows.iter().map(BatchFlow::effective_limits)));
+
+    let services = REGIONS.each_ref().map(Region::service);
+    let runs = flows.iter().zip(&services).map(|(flow, service)| flow.run_over(service, 0..400));
+    let reports = try_join_all(runs).await?;
+
+    println!("What happened");
+    for (report, service) in reports.iter().zip(&services) {
+        println!("{service}, {report}");
+        assert!(report.is_complete());
         assert_eq!((service.seen().answered, service.seen().refused), (8_000, 0));
     }
     Ok(())

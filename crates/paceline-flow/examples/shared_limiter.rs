@@ -56,7 +56,7 @@ async fn main() -> Result<()> {
     println!("{service}");
 
     let used = Registry::global().stats("openai")?;
-    println!("the set itself: {} admitted, {} of them waited", used.granted, used.waits);
+    println!("the limits themselves: {} calls admitted, {} of them after a wait", used.granted, used.waits);
     assert!(first.is_complete() && second.is_complete());
     let seen = service.seen();
     assert_eq!((seen.peak, seen.fullest_minute, seen.refused), (10, 60, 0));

@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 /// A provider that runs in this process, and a client for it.
 pub(crate) struct Provider {
     name: &'static str,
+    at_once: Option<u64>,
     mock: Mock,
     client: reqwest::Client,
 }
@@ -24,7 +25,8 @@ impl Provider {
         // Whatever wants TLS finds it; this provider is plain and on this machine.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let client = reqwest::Client::builder().no_proxy().tls_certs_only([]).build()?;
-        Ok(Self { name, mock: Mock::start(config, ([127, 0, 0, 1], 0).into()).await?, client })
+        let at_once = config.concurrency;
+        Ok(Self { name, at_once, mock: Mock::start(config, ([127, 0, 0, 1], 0).into()).await?, client })
     }
 
     /// Asks it: the answer, or a [`RateLimitHit`] that says how long it wants to be left alone.
@@ -50,14 +52,17 @@ impl Provider {
     }
 }
 
-/// What it saw, beside what it allows.
+/// What it saw, beside what it allows, in columns.
 impl fmt::Display for Provider {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Stats { ok, rejected, peak_in_flight, limits, .. } = self.seen();
-        write!(f, "{}: {peak_in_flight} at once, ", self.name)?;
-        for limit in limits.values() {
-            write!(f, "{} of {} in its fullest {:?}, ", limit.worst, limit.amount, limit.window)?;
+        write!(f, "{:12}", self.name)?;
+        if let Some(allowed) = self.at_once {
+            write!(f, "{:>8} at once", format!("{peak_in_flight} of {allowed}"))?;
         }
-        write!(f, "{ok} answered, {rejected} refused")
+        for limit in limits.values() {
+            write!(f, "{:>12} in its fullest {:?}", format!("{} of {}", limit.worst, limit.amount), limit.window)?;
+        }
+        write!(f, "{ok:6} answered{rejected:4} refused")
     }
 }

@@ -58,7 +58,9 @@ impl Service {
     fn admit(&self) -> Result<(), RateLimitHit> {
         let Account { in_flight, last_minute, seen } = &mut *self.account.lock().unwrap();
         let now = Instant::now();
-        last_minute.retain(|came| now - *came < Duration::from_secs(60));
+        while last_minute.front().is_some_and(|came| now - *came >= Duration::from_secs(60)) {
+            last_minute.pop_front();
+        }
         let is_free = self.allows.at_once.is_none_or(|most| *in_flight < most);
         let has_room = self.allows.per_minute.is_none_or(|most| (last_minute.len() as u64) < most);
         if !(is_free && has_room) {
@@ -88,15 +90,17 @@ impl Drop for Answering<'_> {
     }
 }
 
-/// What it saw, beside what it allows.
+/// What it saw, beside what it allows, in columns.
 impl fmt::Display for Service {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Seen { answered, refused, peak, fullest_minute } = self.seen();
-        let of = |seen: u64, allowed: Option<u64>| match allowed {
-            Some(allowed) => format!("{seen} of {allowed}"),
-            None => seen.to_string(),
-        };
-        let (name, peak, minute) = (self.name, of(peak, self.allows.at_once), of(fullest_minute, self.allows.per_minute));
-        write!(f, "{name}: {peak} at once, {minute} in its fullest minute; {answered} answered, {refused} refused")
+        write!(f, "{:12}", self.name)?;
+        if let Some(allowed) = self.allows.at_once {
+            write!(f, "{:>11} at once", format!("{peak} of {allowed}"))?;
+        }
+        if let Some(allowed) = self.allows.per_minute {
+            write!(f, "{:>15} in its fullest minute", format!("{fullest_minute} of {allowed}"))?;
+        }
+        write!(f, "{answered:7} answered{refused:5} refused")
     }
 }
