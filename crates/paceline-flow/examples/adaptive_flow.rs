@@ -43,7 +43,7 @@ async fn main() -> Result<()> {
         .adaptive(controller)
         .retry(Retry::attempts(10).backoff(Duration::from_millis(100), Duration::from_secs(1)))
         .build()?;
-    print!("{}", flow.effective_limits());
+    println!("{}", flow.effective_limits());
 
     let service = Service::new("api", ServiceLimits::concurrent(40), Duration::from_millis(100));
     let mut users = std::pin::pin!(flow.stream_over(&service, 0..1_000));

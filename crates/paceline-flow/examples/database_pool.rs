@@ -64,7 +64,7 @@ async fn main() -> Result<()> {
     let update = graph.add_as("update", query("UPDATE"), Limits::none().shared(&pool));
     graph.then(select, update);
     let flow = BatchFlow::over(graph.start(select)?).name("workers").max_concurrent_flows(20).build()?;
-    print!("{}", flow.effective_limits());
+    println!("{}", flow.effective_limits());
 
     let report = flow.run_over(&(), 0..40).await?;
     println!("{report}");

@@ -52,7 +52,7 @@ async fn main() -> Result<()> {
     let mut graph = Graph::new();
     let call = graph.add(Call, Limits::none().named(Registry::global(), "api")?);
     let flow = BatchFlow::over(graph.start(call)?).name(environment).max_concurrent_flows(10).build()?;
-    print!("{}", flow.effective_limits());
+    println!("{}", flow.effective_limits());
 
     let allows = ServiceLimits::concurrent(calls).per_minute(per_minute);
     let service = Service::new("api", allows, Duration::from_secs(2));

@@ -61,7 +61,7 @@ async fn main() -> Result<()> {
             Ok(Action::DEFAULT)
         })
         .build()?;
-    print!("{}", flow.effective_limits());
+    println!("{}", flow.effective_limits());
 
     let allows = ServiceLimits::concurrent(10).per_minute(60);
     let api = Service::new("api", allows, Duration::from_secs(2));

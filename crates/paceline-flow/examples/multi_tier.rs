@@ -58,7 +58,7 @@ async fn main() -> Result<()> {
     let answer = graph.add_as("answer", Tier { provider: &slow, calls: 1 }, Limits::none().shared(&slow_limits));
     graph.then(lookup, answer);
     let flow = BatchFlow::over(graph.start(lookup)?).name("questions").max_concurrent_flows(20).build()?;
-    print!("{}", flow.effective_limits());
+    println!("{}", flow.effective_limits());
 
     let report = flow.run_over(&(), 0..32).await?;
     println!("{report}\n{fast}\n{slow}");

@@ -49,7 +49,7 @@ async fn main() -> Result<()> {
     let mut graph = Graph::new();
     let ask = graph.add(Ask, Limits::none().pool(&pool));
     let flow = graph.start(ask)?;
-    print!("{}", flow.effective_limits());
+    println!("{}", flow.effective_limits());
 
     let endpoints = [
         Service::new("us-east-1", ServiceLimits::concurrent(6).per_minute(100), Duration::from_secs(1)),

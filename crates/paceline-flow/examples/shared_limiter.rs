@@ -46,7 +46,7 @@ async fn main() -> Result<()> {
 
     let translations = flow("translations", "translate")?;
     let summaries = flow("summaries", "summarise")?;
-    print!("{}", EffectiveLimits::together([translations.effective_limits(), summaries.effective_limits()]));
+    println!("{}", EffectiveLimits::together([translations.effective_limits(), summaries.effective_limits()]));
 
     let service = Service::new("openai", ServiceLimits::concurrent(10).per_minute(60), Duration::from_secs(3));
     let (first, second) = tokio::join!(translations.run_over(&service, 0..90), summaries.run_over(&service, 0..90));

@@ -38,7 +38,7 @@ async fn main() -> Result<()> {
     // The node's own and the shared one are acquired as one: a call that waits for the account holds no place of the node's.
     let fetch = graph.add(FetchUser, Limits::concurrent(5).per_minute(100).shared(&account));
     let flow = BatchFlow::over(graph.start(fetch)?).name("users").max_concurrent_flows(10).build()?;
-    print!("{}", flow.effective_limits());
+    println!("{}", flow.effective_limits());
 
     let service = Service::new("api", ServiceLimits::concurrent(30).per_minute(600), Duration::from_secs(1));
     let report = flow.run_over(&service, 0..200).await?;

@@ -67,7 +67,7 @@ async fn main() -> Result<()> {
     let mut graph = Graph::new();
     let translate = graph.add(Translate, Limits::concurrent(5).calls(quota).retry(Retry::attempts(3)));
     let flow = graph.start(translate)?;
-    print!("{}", flow.effective_limits());
+    println!("{}", flow.effective_limits());
 
     let began = Instant::now();
     flow.run(&shared, ()).await?;

@@ -69,7 +69,7 @@ async fn main() -> Result<()> {
             println!("/page/{item} has failed; attempt {attempt}");
         }
     });
-    print!("{}", flow.effective_limits());
+    println!("{}", flow.effective_limits());
 
     let polite = presets::find("SCRAPING_POLITE")?;
     let server = Service::new("site", polite.into(), Duration::from_secs(2));
