@@ -75,6 +75,15 @@ impl Report {
 }
 
 /// In a line, and a line for each failure and warning.
+///
+/// ```
+/// use paceline_flow::Report;
+/// use std::time::Duration;
+///
+/// let mut report = Report::default();
+/// (report.completed, report.not_begun, report.took) = (98, 2, Duration::from_nanos(73_612_345_678));
+/// assert_eq!(report.to_string(), "98 of 100 completed, 2 not begun in 73.6s");
+/// ```
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} of {} completed", self.completed, self.instances())?;
@@ -87,7 +96,7 @@ impl fmt::Display for Report {
         for (count, what) in others.into_iter().filter(|(count, _)| *count > 0) {
             write!(f, ", {count} {what}")?;
         }
-        write!(f, " in {:?}", self.took)?;
+        write!(f, " in {:.1?}", self.took)?;
         for outcome in &self.failures {
             write!(f, "\n  {}", outcome.label.as_ref().map_or_else(|| outcome.instance.to_string(), String::clone))?;
             match outcome.failure() {
