@@ -41,7 +41,7 @@ async fn run(name: &str, limits: Limits) -> Result<u64> {
 
     let service = Service::new("api", ServiceLimits::concurrent(40), Duration::from_millis(100));
     let report = flow.run_over(&service, 0..100).await?;
-    println!("{report}, {} calls were made anew", flow.node_stats()[0].total_retries());
+    println!("{} calls made anew, {report}", flow.node_stats()[0].total_retries());
     println!("{service}\n");
     assert!(report.is_complete());
     assert_eq!((service.seen().answered, service.seen().peak), (5_000, 40));

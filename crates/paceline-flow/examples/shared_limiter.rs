@@ -51,8 +51,8 @@ async fn main() -> Result<()> {
     let service = Service::new("openai", ServiceLimits::concurrent(10).per_minute(60), Duration::from_secs(3));
     let (first, second) = tokio::join!(translations.run_over(&service, 0..90), summaries.run_over(&service, 0..90));
     let (first, second) = (first?, second?);
-    println!("translations: {first}, {} at once", translations.node_stats()[0].peak_in_flight);
-    println!("summaries: {second}, {} at once", summaries.node_stats()[0].peak_in_flight);
+    println!("translations: {} at once, {first}", translations.node_stats()[0].peak_in_flight);
+    println!("summaries: {} at once, {second}", summaries.node_stats()[0].peak_in_flight);
     println!("{service}");
 
     let used = Registry::global().stats("openai")?;

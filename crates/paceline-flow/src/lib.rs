@@ -99,6 +99,8 @@
 //! | [`EffectiveLimits`] | what all the nesting allows at most, checked against quotas |
 //!
 //! Flows are nodes of other flows by [`Graph::add_flow`] and [`Graph::add_batch`].
+//!
+//! The crate's `examples/` are a cookbook: a program for each way to throttle, with what the throttled service saw.
 
 mod action;
 mod batch_flow;
