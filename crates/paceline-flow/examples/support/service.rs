@@ -2,7 +2,7 @@
 //! remembers what it saw.
 //!
 //! It keeps an account of its own, a plain list of when calls came. Time is tokio's, which the examples pause: minutes pass at
-//! once, and come out the same each time.
+//! once.
 
 use std::collections::VecDeque;
 use std::fmt;
