@@ -8,6 +8,7 @@ mod ending;
 mod events;
 mod flows;
 mod nested;
+mod parity;
 mod retry;
 mod shared;
 mod support;
