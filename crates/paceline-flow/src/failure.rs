@@ -31,7 +31,8 @@ pub struct Failure {
 pub enum Cause {
     /// With this error of the node's own.
     Error(BoxError),
-    /// It was refused for its rate, and the node [hands that on](crate::Limits::propagate_rate_limit).
+    /// It was refused for its rate: the node ended with a [`RateLimitHit`], or
+    /// [hands on](crate::Limits::propagate_rate_limit) what it takes for one.
     RateLimited(RateLimitHit),
     /// It panicked, with this message.
     Panicked(String),
@@ -56,6 +57,11 @@ impl Failure {
 }
 
 impl Cause {
+    /// That of an error that a node ended with. One that says of itself that it is a rate limit is so for the flow too.
+    pub(crate) fn of(error: BoxError) -> Self {
+        error.downcast().map_or_else(Self::Error, |hit| Self::RateLimited(*hit))
+    }
+
     /// The same as an error of its own, for a fallback.
     pub(crate) fn into_error(self) -> BoxError {
         match self {

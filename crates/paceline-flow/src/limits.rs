@@ -176,6 +176,8 @@ impl Limits {
     /// [`Cause::RateLimited`](crate::Cause::RateLimited) with message, Retry-After and source, and the flow's own
     /// controller and gate learn of it. Such an attempt is not made again here, and no fallback is asked; the flow may
     /// have a [retry](crate::BatchFlowBuilder::retry) of its own.
+    ///
+    /// A [`RateLimitHit`](paceline::RateLimitHit) reaches the flow without this too, once retries and fallback have had it.
     pub fn propagate_rate_limit(mut self) -> Self {
         self.propagates = true;
         self

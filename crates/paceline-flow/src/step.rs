@@ -78,6 +78,7 @@ impl<N: Node> Step<N> {
         result.map_err(|cause| {
             let cause = match cause {
                 Cause::Error(error) if self.plan.limits.propagates => self.propagated(error),
+                Cause::Error(error) => Cause::of(error),
                 cause => cause,
             };
             Failure::new(&self.plan.name, None, cause)

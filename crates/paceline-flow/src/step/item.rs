@@ -83,7 +83,7 @@ impl<N: Node> Step<N> {
                     // One that hands on what it was given says no more than that.
                     Err(Cause::Error(error)) => match kind {
                         Some(kind) if error.to_string() == text => Err(kind),
-                        _ => Err(Cause::Error(error)),
+                        _ => Err(Cause::of(error)),
                     },
                     Err(cause) => Err(cause),
                 }

@@ -3,8 +3,8 @@
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 
-use paceline::{Aimd, AimdBuilder, Retry, Verdict, by_error};
-use paceline_flow::{BoxError, Cause, Cx, Error, Failure, Flow, Graph, Limits, Node, NodeStats, Result};
+use paceline::{Aimd, AimdBuilder, RateLimitHit, Retry, Verdict, by_error};
+use paceline_flow::{Action, BoxError, Cause, Cx, Error, Failure, Flow, Graph, Limits, Node, NodeStats, Result};
 use tokio::time::sleep;
 
 use super::{Capped, at, hit, millis, secs, timed};
@@ -287,4 +287,59 @@ async fn parity_p06_other_errors_are_the_nodes_own() {
         assert_eq!((failure.is_rate_limit(), failure.cause.to_string()), (false, text.into()));
         assert_eq!(node(&flow).attempts, 3);
     }
+}
+
+/// `raise RateLimitHit(...)` in any node is a signal to the flow, whatever the node's options: after its own retries.
+#[tokio::test(start_paused = true)]
+async fn parity_p06_a_hit_raised_by_any_node_is_a_signal() {
+    struct Raise;
+    impl Node for Raise {
+        type Shared = Mutex<u64>;
+        type Params = ();
+        type Item = ();
+        type Output = ();
+
+        async fn prep(&self, _: Cx<'_, Self>) -> Result<Vec<()>> {
+            Ok(vec![()])
+        }
+
+        async fn exec(&self, cx: Cx<'_, Self>, (): &()) -> Result<()> {
+            *cx.shared.lock().unwrap() += 1;
+            Err(hit().into())
+        }
+    }
+    struct RaiseInPost;
+    impl Node for RaiseInPost {
+        type Shared = Mutex<u64>;
+        type Params = ();
+        type Item = ();
+        type Output = ();
+
+        async fn prep(&self, _: Cx<'_, Self>) -> Result<Vec<()>> {
+            Ok(vec![])
+        }
+
+        async fn exec(&self, _: Cx<'_, Self>, (): &()) -> Result<()> {
+            Ok(())
+        }
+
+        async fn post(&self, _: Cx<'_, Self>, _: Vec<()>, _: Vec<()>) -> Result<Action> {
+            Err(hit().into())
+        }
+    }
+    let check = |failed: Result<Action, Error>| {
+        let Err(Error::Failed(Failure { cause: Cause::RateLimited(hit), .. })) = failed else { panic!("{failed:?}") };
+        assert_eq!(RateLimitHit::verdict(&hit), Verdict::RateLimited { retry_after: Some(secs(30)) });
+    };
+    for (limits, attempts) in [(Limits::none(), 1), (Limits::none().retry(Retry::attempts(3).seed(1)), 3)] {
+        let (mut graph, calls) = (Graph::new(), Mutex::new(0));
+        let raise = graph.add(Raise, limits);
+        let (failed, took) = timed(graph.start(raise).unwrap().run(&calls, ())).await;
+        check(failed);
+        assert_eq!(calls.into_inner().unwrap(), attempts);
+        assert!(took >= secs(30) * u32::try_from(attempts - 1).unwrap(), "a retry waits as it was told: {took:?}");
+    }
+    let mut graph = Graph::new();
+    let post = graph.add(RaiseInPost, Limits::none());
+    check(graph.start(post).unwrap().run(&Mutex::new(0), ()).await);
 }
