@@ -1,6 +1,12 @@
 //! The nodes and flows of PocketFlow Throttled, and Concurry's nested acquisitions, each as its own documentation shows it.
 
 mod adaptive;
+mod flows;
+mod graph;
+mod layers;
+mod nesting;
+mod nodes;
+mod shared;
 
 use std::collections::BTreeMap;
 use std::future::Future;
