@@ -101,11 +101,13 @@
 //! Flows are nodes of other flows by [`Graph::add_flow`] and [`Graph::add_batch`].
 //!
 //! The crate's `examples/` are a cookbook: a program for each way to throttle, with what the throttled service saw.
+//! Whoever knows PocketFlow Throttled, Concurry or Amorsize finds their examples beside ours in [`coming_from`].
 
 mod action;
 mod batch_flow;
 mod blocking;
 mod call;
+pub mod coming_from;
 mod context;
 mod effective;
 mod error;
