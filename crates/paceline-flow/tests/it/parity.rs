@@ -6,6 +6,7 @@ mod graph;
 mod layers;
 mod nesting;
 mod nodes;
+mod programs;
 mod shared;
 
 use std::collections::BTreeMap;
