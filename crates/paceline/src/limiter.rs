@@ -298,16 +298,13 @@ impl RateLimiter {
     /// ```
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), paceline::Error> {
     /// async fn shout(word: &'static str) -> String { word.to_uppercase() }
-    /// let limiter = paceline::RateLimiter::per_second(10);
-    /// let shout = limiter.wrap(shout);
+    /// let shout = paceline::RateLimiter::per_second(10).wrap(shout);
     /// assert_eq!(shout("hello").await?, "HELLO");
     /// # Ok(()) }
     /// ```
-    pub fn wrap<A, F>(
-        &self,
-        call: impl Fn(A) -> F + Send + Sync + 'static,
-    ) -> impl Fn(A) -> BoxFuture<'static, Result<F::Output, Error>>
+    pub fn wrap<A, F, C>(&self, call: C) -> impl Fn(A) -> BoxFuture<'static, Result<F::Output, Error>> + use<A, F, C>
     where
+        C: Fn(A) -> F + Send + Sync + 'static,
         A: Send + 'static,
         F: Future + Send + 'static,
         F::Output: Send,
@@ -320,7 +317,16 @@ impl RateLimiter {
     }
 
     /// `call`, limited, for threads.
-    pub fn wrap_blocking<A, T>(&self, call: impl Fn(A) -> T) -> impl Fn(A) -> Result<T, Error> {
+    ///
+    /// ```
+    /// let double = paceline::RateLimiter::per_second(10).wrap_blocking(|number: u32| number * 2);
+    /// assert_eq!(double(21)?, 42);
+    /// # Ok::<(), paceline::Error>(())
+    /// ```
+    pub fn wrap_blocking<A, T, C>(&self, call: C) -> impl Fn(A) -> Result<T, Error> + use<A, T, C>
+    where
+        C: Fn(A) -> T,
+    {
         let limiter = self.clone();
         move |argument| limiter.run_blocking(|| call(argument))
     }
