@@ -53,6 +53,11 @@ pub trait Controller: fmt::Debug + Send {
     /// How many may be in flight: at least one.
     fn level(&self) -> u64;
 
+    /// The most it ever lets be in flight (default: any number).
+    fn most(&self) -> u64 {
+        u64::MAX
+    }
+
     /// How often it cut so far.
     fn cuts(&self) -> u64;
 

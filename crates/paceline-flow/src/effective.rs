@@ -149,7 +149,7 @@ impl EffectiveLimits {
         self.tops.iter().for_each(|top| top.nodes(&mut nodes));
         let meant: Vec<_> = nodes.into_iter().filter(|node| is_meant(&node.name)).collect();
         if meant.is_empty() {
-            return Reach { at_once: None, per_minute: None };
+            return Reach::ANY;
         }
         // Beside each other, flows add up; and what the nodes do together cannot be more than each alone.
         let tops = self.tops.iter().map(|top| top.reach(&|node| is_meant(&node.name)));

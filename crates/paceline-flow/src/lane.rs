@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use paceline::{Arrival, LimitKind, LimitSet, Pipeline, Template};
+use paceline::{Arrival, Controller, LimitKind, LimitSet, Pipeline, Template};
 use tokio::sync::Mutex;
 
 use crate::call::{Held, Lent};
@@ -111,7 +111,7 @@ impl Plan {
         match &self.limits.level {
             Level::All => None,
             Level::Fixed(calls) => Some(*calls),
-            Level::Adaptive(controller) => Some(controller.max_concurrent()),
+            Level::Adaptive(controller) => Some(controller.most()),
         }
     }
 

@@ -34,6 +34,8 @@ pub struct Feedback {
     /// How many the controller lets be in flight; none without a controller. What is in force may be less: never more
     /// than the capacity that was stated.
     pub level: Option<u64>,
+    /// How many it will ever let be in flight, the capacity that was stated included; none without a controller.
+    pub most: Option<u64>,
     /// How often the controller cut: that of the concurrency or, where there is only one of the rate, that.
     pub cuts: u64,
 }

@@ -85,12 +85,6 @@ impl Aimd {
         self.limit
     }
 
-    /// How many may be in flight at most, whatever it learns.
-    #[must_use]
-    pub fn max_concurrent(&self) -> u64 {
-        self.rules.max_concurrent
-    }
-
     /// The level that failed last, while it is remembered.
     #[must_use]
     pub fn bad(&self) -> Option<f64> {
@@ -164,6 +158,10 @@ impl Controller for Aimd {
 
     fn level(&self) -> u64 {
         self.limit as u64
+    }
+
+    fn most(&self) -> u64 {
+        self.rules.max_concurrent
     }
 
     fn cuts(&self) -> u64 {

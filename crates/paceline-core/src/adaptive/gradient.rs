@@ -163,6 +163,10 @@ impl Controller for Gradient {
         self.limit as u64
     }
 
+    fn most(&self) -> u64 {
+        self.rules.max_concurrent
+    }
+
     fn cuts(&self) -> u64 {
         self.cuts
     }

@@ -150,6 +150,10 @@ impl Controller for Vegas {
         self.limit as u64
     }
 
+    fn most(&self) -> u64 {
+        self.rules.max_concurrent
+    }
+
     fn cuts(&self) -> u64 {
         self.cuts
     }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
-use paceline::{Aimd, LimitSet, Pipeline, Quota, Retry, Template};
+use paceline::{Aimd, Controller, LimitSet, Pipeline, Quota, Retry, Template};
 
 use super::control::Control;
 use super::stats::Counts;
@@ -172,7 +172,7 @@ impl<'n, S: Sync, P: Send + Sync> BatchFlowBuilder<'n, S, P> {
         let mut limits = LimitSet::builder(Arc::clone(&name));
         let slots = match &level {
             Level::Fixed(instances) => *instances,
-            Level::Adaptive(controller) => controller.max_concurrent(),
+            Level::Adaptive(controller) => controller.most(),
         };
         limits = match level {
             Level::Fixed(instances) => limits.concurrency(instances),

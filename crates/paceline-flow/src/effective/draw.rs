@@ -63,27 +63,24 @@ fn draw(f: &mut fmt::Formatter<'_>, shape: &Shape, branch: &Branch<'_>) -> fmt::
 
 fn node_line(f: &mut fmt::Formatter<'_>, node: &NodeShape, slots: u64) -> fmt::Result {
     let one = node.own();
-    write!(f, "{}: {}", node.name, Words(one))?;
-    let all = node.bounds().fold(one.times(slots), Reach::least);
-    if slots > 1 || all != one {
-        let several = if slots == 1 { "slot" } else { "slots" };
-        write!(f, "; in {slots} {several} {}", Words(all))?;
+    write!(f, "{}: ", node.name)?;
+    let mut parts = Vec::new();
+    if one != Reach::ANY {
+        parts.push(Words(one).to_string());
+        if slots > 1 {
+            parts.push(format!("in {slots} slots {}", Words(one.times(slots))));
+        }
     }
-    let shared = node.shared.iter().map(|set| (set.name(), in_set(set)));
-    for (name, allows) in shared {
-        write!(f, "; within `{name}` ({})", Words(allows))?;
-    }
-    if let Some(pool) = &node.pool {
-        write!(f, "; within the pool `{}`", pool.name())?;
-    }
-    writeln!(f)
+    parts.extend(node.shared.iter().map(|set| format!("within `{}` {}", set.name(), Words(in_set(set)))));
+    parts.extend(node.pool.iter().map(|pool| format!("within the pool `{}`", pool.name())));
+    writeln!(f, "{}", if parts.is_empty() { "without limit".to_owned() } else { parts.join("; ") })
 }
 
 impl NodeShape {
     /// Its limits in one slot, for a diagram; nothing where there are none.
     pub(crate) fn label(&self) -> String {
         let own = self.own();
-        if own == (Reach { at_once: None, per_minute: None }) { String::new() } else { Words(own).to_string() }
+        if own == Reach::ANY { String::new() } else { Words(own).to_string() }
     }
 }
 
@@ -109,7 +106,7 @@ struct Words(Reach);
 impl fmt::Display for Words {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
-            Reach { at_once: None, per_minute: None } => f.write_str("without limit"),
+            Reach::ANY => f.write_str("without limit"),
             Reach { at_once: Some(calls), per_minute: None } => write!(f, "{calls} at once"),
             Reach { at_once: None, per_minute: Some(calls) } => write!(f, "{calls} a minute"),
             Reach { at_once: Some(at_once), per_minute: Some(calls) } => {

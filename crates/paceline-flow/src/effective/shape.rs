@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use paceline::{Algorithm, LimitKind, LimitPool, LimitSet, Quota};
+use paceline::{Algorithm, LimitKind, LimitPool, LimitSet, Quota, Snapshot};
 
 /// The limits of a flow and of all within it.
 #[derive(Clone, Debug)]
@@ -34,6 +34,7 @@ pub(crate) struct Reach {
 }
 
 impl Reach {
+    pub(super) const ANY: Self = Self { at_once: None, per_minute: None };
     pub(super) const NOTHING: Self = Self { at_once: Some(0), per_minute: Some(0) };
 
     /// Of two that overlap.
@@ -97,9 +98,14 @@ impl NodeShape {
 
 /// What a set allows whoever shares it.
 pub(super) fn in_set(set: &LimitSet) -> Reach {
-    let limits = set.snapshot().limits;
+    let Snapshot { limits, feedback, .. } = set.snapshot();
     let resources = limits.iter().filter(|limit| limit.view.kind == LimitKind::Resource);
-    let at_once = resources.map(|limit| limit.view.capacity).min().filter(|most| *most < u64::MAX);
+    // What is learnt may grow.
+    let capacities = resources.map(|limit| match feedback.most {
+        Some(most) if &*limit.key == "concurrency" => most,
+        _ => limit.view.capacity,
+    });
+    let at_once = capacities.min().filter(|most| *most < u64::MAX);
     // Whether another key counts calls or units cannot be seen from here; without it the bound is only wider.
     let counts_calls = |key: &str| key == "calls" || key.starts_with("calls/");
     let quotas = limits.iter().filter(|limit| counts_calls(&limit.key)).filter_map(|limit| match limit.view.kind {

@@ -131,3 +131,15 @@ fn too_much_and_too_little_for_a_service_are_told_in_plain_words() {
         assert!(text.contains(words), "{words}\n{text}");
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_a_shared_set_may_learn_counts_not_what_it_has_learnt() {
+    let learning = Aimd::builder().initial_concurrent(5).max_concurrent(40).build().unwrap();
+    let api = LimitSet::builder("api").adaptive(learning).calls(Quota::per_minute(200)).build().unwrap();
+    let flow = two(Limits::none().shared(&api), Limits::concurrent(2));
+    let limits = BatchFlow::over(flow).max_concurrent_flows(10).build().unwrap().effective_limits();
+    assert_eq!((limits.at_once("first"), limits.at_once("second")), (Some(40), Some(20)));
+    let text = limits.to_string();
+    assert!(text.contains("first: within `api` 40 at once, 200 a minute\n"), "{text}");
+    assert!(text.contains("second: 2 at once; in 10 slots 20 at once\n"), "{text}");
+}

@@ -175,6 +175,7 @@ impl Learning {
             verdicts: *verdicts,
             in_flight: *in_flight,
             level: controller.map(|controller| controller.level()),
+            most: level.as_ref().and_then(|level| Some(level.controller.as_ref()?.most().min(level.ceiling))),
             cuts: controller.map_or(cuts_of_rate, |controller| controller.cuts()),
         }
     }
