@@ -87,6 +87,25 @@ impl Demand {
         self.parts.iter().rev().find(|part| part.limit == limit).map(|part| part.units)
     }
 
+    /// What was charged by [`Set::try_one`](crate::Set::try_one): one part.
+    #[inline]
+    #[must_use]
+    pub fn charged(limit: Index, units: u64, mark: u64) -> Self {
+        let mut parts = SmallVec::new();
+        parts.push(Part { limit, units, mark });
+        Self { parts }
+    }
+
+    /// Its limit and units where it is one part that lies here.
+    #[inline]
+    #[must_use]
+    pub fn only(&self) -> Option<(Index, u64)> {
+        match self.parts() {
+            [only] if self.is_inline() => Some((only.limit, only.units)),
+            _ => None,
+        }
+    }
+
     /// Whether it lies here as a whole, with nothing on the heap: up to four limits.
     #[inline]
     #[must_use]

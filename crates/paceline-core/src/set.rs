@@ -79,15 +79,28 @@ impl<W> Set<W> {
     /// says so. If it says no, [`try_acquire`](Self::try_acquire) knows why.
     #[inline]
     pub fn try_alone(&mut self, now: Time, demand: &mut Demand) -> bool {
-        if self.closed || now < self.gate || self.waiting() > 0 {
-            return false;
-        }
-        let room = match demand.parts_mut() {
-            [only] => self.limits[usize::from(only.limit)].take(now, only),
-            parts => self.take(now, parts),
-        };
+        let room = self.is_idle(now)
+            && match demand.parts_mut() {
+                [only] => self.limits[usize::from(only.limit)].take(now, only),
+                parts => self.take(now, parts),
+            };
         self.granted += u64::from(room);
         room
+    }
+
+    /// The same for a demand of one part, which needs no memory: the mark of its charge, for [`Demand::charged`].
+    #[inline]
+    pub fn try_one(&mut self, now: Time, limit: Index, units: u64) -> Option<u64> {
+        let mut part = Part { limit, units, mark: 0 };
+        let room = self.is_idle(now) && self.limits[usize::from(limit)].take(now, &mut part);
+        self.granted += u64::from(room);
+        room.then_some(part.mark)
+    }
+
+    /// Nobody waits, who would have to be passed or could be woken, and nothing stands in the way but the limits.
+    #[inline]
+    fn is_idle(&self, now: Time) -> bool {
+        !self.closed && now >= self.gate && self.waiting() == 0
     }
 
     /// Charges all of them, or none. What can take a charge back as if it had never been is charged as it is asked; the

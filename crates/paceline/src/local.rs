@@ -6,7 +6,9 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use paceline_core::{Arrival, Decision, Demand, Events, Grant, Limit, Order, Outcome, Returns, Set, Ticket, Time};
+use paceline_core::{
+    Arrival, Decision, Demand, Events, Grant, Index, Limit, Order, Outcome, Returns, Set, Ticket, Time,
+};
 use parking_lot::{Mutex, MutexGuard};
 use smallvec::SmallVec;
 
@@ -122,11 +124,19 @@ impl Local {
         }
     }
 
+    /// Charges a demand of one part now if nobody waits and there is room: the instant, and the charge's mark.
+    ///
+    /// It comes and goes in registers. A demand is some hundred bytes, and to move it costs more than to charge it.
+    pub(crate) fn try_one(&self, limit: Index, units: u64) -> Option<(Time, u64)> {
+        let mut guard = self.lock();
+        let now = self.plan.clock.read();
+        guard.set.try_one(now, limit, units).map(|mark| (now, mark))
+    }
+
     /// Charges `demand` now if nobody waits and there is room.
-    #[inline]
     pub(crate) fn try_alone(&self, demand: &mut Demand) -> Option<Time> {
         let mut guard = self.lock();
-        let now = self.plan.clock.now();
+        let now = self.plan.clock.read();
         guard.set.try_alone(now, demand).then_some(now)
     }
 

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 use std::mem::ManuallyDrop;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use paceline_core::{Arrival, Demand, Grant, ServerState, Time, Verdict};
@@ -52,8 +52,8 @@ struct Past {
 enum Held {
     Local {
         grant: Grant,
-        /// What it was corrected to. Apart, since a grant within a lock would be moved byte by byte.
-        corrected: Mutex<Option<Box<Grant>>>,
+        /// What it was corrected to. Made by the first correction: most permits are never corrected.
+        corrected: OnceLock<Box<Mutex<Grant>>>,
     },
     /// Boxed, so that permits of this process are no larger than they need be.
     Remote(Box<RemotePermit>),
@@ -64,7 +64,7 @@ enum Held {
 impl Held {
     #[inline]
     fn local(grant: Grant) -> Self {
-        Self::Local { grant, corrected: Mutex::new(None) }
+        Self::Local { grant, corrected: OnceLock::new() }
     }
 }
 
@@ -110,11 +110,10 @@ impl<'a> Permit<'a> {
     pub(crate) fn correct(&self, actual: Demand) {
         match (&*self.held, &self.set().0) {
             (Held::Local { grant, corrected }, Store::Local(local)) => {
-                let mut corrected = corrected.lock();
-                let grant = corrected.get_or_insert_with(|| Box::new(grant.clone()));
+                let mut grant = corrected.get_or_init(|| Box::new(Mutex::new(grant.clone()))).lock();
                 local.step(|guard, now, events| {
                     for part in actual.parts() {
-                        guard.set.settle(now, grant, part.limit, part.units, events);
+                        guard.set.settle(now, &mut grant, part.limit, part.units, events);
                     }
                 });
             }
@@ -132,7 +131,7 @@ impl<'a> Permit<'a> {
     pub fn sync(&self, key: impl Named, state: ServerState) -> Result<(), Error> {
         match &*self.held {
             Held::Local { grant, corrected } => {
-                let corrected = corrected.lock();
+                let corrected = corrected.get().map(|corrected| corrected.lock());
                 self.set().sync_with(key, state, Some(corrected.as_deref().unwrap_or(grant)))
             }
             _ => self.set().sync_with(key, state, None),
@@ -187,7 +186,7 @@ impl<'a> Permit<'a> {
     pub(crate) fn undo(mut self) {
         match (self.take(), &self.set().0) {
             (Held::Local { grant, corrected }, Store::Local(local)) => {
-                local.undo(corrected.into_inner().map_or(grant, |corrected| *corrected));
+                local.undo(corrected.into_inner().map_or(grant, |corrected| corrected.into_inner()));
             }
             (Held::Remote(permit), _) => permit.settle(permit.nothing()),
             _ => {}
@@ -241,7 +240,7 @@ impl<'a> Permit<'a> {
         let index = key.index(self.set())?;
         Ok(match &*self.held {
             Held::Local { grant, corrected } => {
-                let corrected = corrected.lock();
+                let corrected = corrected.get().map(|corrected| corrected.lock());
                 corrected.as_deref().unwrap_or(grant).charged.units(index).unwrap_or(0)
             }
             Held::Remote(permit) => permit.charged(index),
@@ -281,7 +280,7 @@ impl Permit<'_> {
     #[cold]
     fn drop_held(&mut self) {
         if let (Held::Local { grant, corrected }, Store::Local(local)) = (self.take(), &self.set().0) {
-            local.release(corrected.into_inner().as_deref().unwrap_or(&grant));
+            local.release(&corrected.into_inner().map_or(grant, |corrected| corrected.into_inner()));
         }
     }
 }

@@ -79,7 +79,11 @@ impl LimitSet {
         amounts.add_to(&mut demand, self)?;
         self.plan().complete(&mut demand);
         if let Store::Local(local) = &self.0 {
-            if let Some(now) = local.try_alone(&mut demand) {
+            if let Some((limit, units)) = demand.only() {
+                if let Some((at, mark)) = local.try_one(limit, units) {
+                    return Ok(Permit::at_once(self, Grant { at, charged: Demand::charged(limit, units, mark) }));
+                }
+            } else if let Some(now) = local.try_alone(&mut demand) {
                 return Ok(Permit::at_once(self, Grant { at: now, charged: demand }));
             }
         }
