@@ -140,3 +140,8 @@ pub use graph::{Graph, NodeId};
 pub use limits::Limits;
 pub use node::Node;
 pub use stats::NodeStats;
+
+/// The project's own README: its programs are tested too.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;

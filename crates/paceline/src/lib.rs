@@ -53,8 +53,3 @@ pub use retry::{Retry, RetryBudget};
 pub use set::{LimitSet, LimitSetBuilder, LimitSnapshot, Snapshot, Template};
 pub use wait::{Acquire, Waiting};
 pub use worker::{TaskWorkers, ThreadWorkers, Worker, WorkerCall, WorkerError, WorkerLimits, WorkerOptions};
-
-/// The project's own README: its programs are tested too.
-#[cfg(doctest)]
-#[doc = include_str!("../../../README.md")]
-struct Readme;
