@@ -14,6 +14,7 @@ mod log;
 
 use crate::decision::Ready;
 use crate::demand::Part;
+use crate::image::Words;
 use crate::quota::{Algorithm as Kind, Quota};
 use crate::time::Time;
 
@@ -229,6 +230,20 @@ impl Algorithm {
             Self::Counter(it) => it.cap_available(now, available),
             Self::Fixed(it) => it.cap_available(now, available, window_ends),
         }
+    }
+
+    pub(crate) fn write(&self, out: &mut Vec<u64>) {
+        each!(self, it => it.write(out));
+    }
+
+    /// One of this quota, with what was written.
+    pub(crate) fn read(quota: &Quota, words: &mut Words<'_>) -> Option<Self> {
+        Some(match Self::new(quota, Time::ZERO) {
+            Self::Bucket(it) => Self::Bucket(it.read(words)?),
+            Self::Log(it) => Self::Log(Box::new(it.read(words)?)),
+            Self::Counter(it) => Self::Counter(Box::new(it.read(words)?)),
+            Self::Fixed(it) => Self::Fixed(Box::new(it.read(words)?)),
+        })
     }
 
     /// Lets at least `available` units be free.

@@ -113,6 +113,12 @@ impl Demand {
         !self.parts.spilled()
     }
 
+    /// Puts a part behind the others; none if it does not belong there.
+    pub(crate) fn push(&mut self, part: Part) -> Option<()> {
+        let behind = self.parts.last().is_none_or(|last| last.limit < part.limit);
+        behind.then(|| self.parts.push(part))
+    }
+
     #[inline]
     pub(crate) fn parts_mut(&mut self) -> &mut [Part] {
         &mut self.parts

@@ -34,6 +34,7 @@ mod decision;
 mod demand;
 mod error;
 pub mod headers;
+pub mod image;
 mod limit;
 mod order;
 mod queue;

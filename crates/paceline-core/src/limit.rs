@@ -6,6 +6,7 @@ use crate::algorithm::Algorithm;
 use crate::decision::Ready;
 use crate::demand::Part;
 use crate::error::{ChangeError, QuotaError};
+use crate::image::{Image, Words};
 use crate::quota::Quota;
 use crate::resource::Resource;
 use crate::server::ServerState;
@@ -196,6 +197,14 @@ impl Limit {
         matches!(&self.0, Kind::Rate(rate) if rate.algorithm.awaits_completion())
     }
 
+    /// The mark of the latest charge.
+    pub(crate) fn latest_mark(&self) -> u64 {
+        match &self.0 {
+            Kind::Rate(rate) => rate.charged,
+            Kind::Resource(_) => 0,
+        }
+    }
+
     /// Whether it is a resource.
     #[must_use]
     pub fn is_resource(&self) -> bool {
@@ -276,5 +285,38 @@ impl Limit {
             Kind::Resource(it) => (LimitKind::Resource, it.in_use, capacity.saturating_sub(it.in_use), capacity),
         };
         LimitView { kind, capacity, used, available, debt: used.saturating_sub(ceiling) }
+    }
+}
+
+const RATE: u64 = 0;
+const RESOURCE: u64 = 1;
+
+impl Image for Limit {
+    fn write(&self, out: &mut Vec<u64>) {
+        match &self.0 {
+            Kind::Rate(Rate { algorithm, charged, quota, amount }) => {
+                out.push(RATE);
+                quota.write(out);
+                out.extend([*amount, *charged]);
+                algorithm.write(out);
+            }
+            Kind::Resource(Resource { capacity, in_use }) => out.extend([RESOURCE, *capacity, *in_use]),
+        }
+    }
+
+    fn read(words: &mut Words<'_>) -> Option<Self> {
+        match words.word()? {
+            RATE => {
+                let quota = Quota::read(words)?;
+                let (amount, charged) = (words.word().filter(|amount| *amount > 0)?, words.word()?);
+                let algorithm = Algorithm::read(&quota.with_amount(amount), words)?;
+                Some(Self(Kind::Rate(Rate { algorithm, charged, quota: Arc::new(quota), amount })))
+            }
+            RESOURCE => {
+                let capacity = words.word().filter(|capacity| *capacity > 0)?;
+                Some(Self(Kind::Resource(Resource { capacity, in_use: words.word()? })))
+            }
+            _ => None,
+        }
     }
 }

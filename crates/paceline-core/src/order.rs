@@ -60,6 +60,14 @@ impl Order {
         Self { rank, number: arrival.number }
     }
 
+    pub(crate) fn words(self) -> [u64; 2] {
+        [self.rank, self.number]
+    }
+
+    pub(crate) fn of_words([rank, number]: [u64; 2]) -> Self {
+        Self { rank, number }
+    }
+
     /// The place right behind, for one whose own is taken: two may claim the same first arrival.
     pub(crate) fn next(self) -> Self {
         Self { number: self.number.wrapping_add(1), ..self }

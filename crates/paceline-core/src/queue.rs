@@ -72,7 +72,7 @@ pub enum Outcome {
 pub(crate) struct Entry<W> {
     pub(crate) demand: Demand,
     pub(crate) order: Order,
-    deadline: Time,
+    pub(crate) deadline: Time,
     pub(crate) party: Option<Box<Party>>,
     state: State<W>,
 }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::error::QuotaError;
+use crate::image::{Image as _, Words};
 use crate::time::nanos;
 
 /// How a rate limit counts, and so what it guarantees.
@@ -29,6 +30,18 @@ pub enum Algorithm {
     SlidingCounter,
     /// One counter, emptied at each boundary.
     FixedWindow,
+}
+
+impl Algorithm {
+    /// All there are.
+    pub const ALL: [Self; 6] = [
+        Self::SlidingWindow,
+        Self::TokenBucket,
+        Self::Gcra,
+        Self::LeakyBucket,
+        Self::SlidingCounter,
+        Self::FixedWindow,
+    ];
 }
 
 /// When a charge enters a sliding window.
@@ -232,6 +245,27 @@ impl Quota {
 
     pub(crate) fn first_reset(&self) -> Option<Duration> {
         self.resets_in
+    }
+
+    pub(crate) fn write_fields(&self, out: &mut Vec<u64>) {
+        let algorithm = self.algorithm.map(|algorithm| algorithm as u64);
+        out.extend([self.amount, nanos(self.period), nanos(self.guard)]);
+        algorithm.write(out);
+        self.burst.write(out);
+        self.paced.write(out);
+        (self.anchor == Anchor::Completion).write(out);
+        self.resets_in.write(out);
+    }
+
+    pub(crate) fn read_fields(words: &mut Words<'_>) -> Option<Self> {
+        let (amount, period, guard) = (words.word()?, Duration::read(words)?, Duration::read(words)?);
+        let algorithm = match Option::<u64>::read(words)? {
+            None => None,
+            Some(word) => Some(Algorithm::ALL.into_iter().find(|algorithm| *algorithm as u64 == word)?),
+        };
+        let (burst, paced) = (Option::read(words)?, Option::read(words)?);
+        let anchor = if bool::read(words)? { Anchor::Completion } else { Anchor::Admission };
+        Some(Self { amount, period, guard, algorithm, burst, paced, anchor, resets_in: Option::read(words)? })
     }
 
     pub(crate) fn with_amount(mut self, amount: u64) -> Self {

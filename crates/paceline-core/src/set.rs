@@ -8,6 +8,7 @@
 //! * [`Set::next`] says when to pump again if nothing happens before.
 
 mod change;
+mod image;
 mod joint;
 mod passing;
 mod pump;
@@ -282,7 +283,7 @@ impl<W> Set<W> {
             limit.settle(now, grant.at, part, 0);
             limit.release(now, part);
         }
-        self.granted -= 1;
+        self.granted = self.granted.saturating_sub(1);
     }
 
     /// When to [`pump`](Self::pump) again if nothing happens before.

@@ -6,6 +6,7 @@
 //! a leaky bucket differs in one point only: a demand may enter only when the level is zero.
 
 use crate::decision::Ready;
+use crate::image::{Image as _, Words};
 use crate::quota::{Algorithm, Quota};
 use crate::time::Time;
 
@@ -149,5 +150,15 @@ impl Bucket {
         self.drain(now);
         let ceiling = self.weight(self.depth.max(1).saturating_sub(available));
         self.level = self.level.min(ceiling);
+    }
+
+    pub(crate) fn write(&self, out: &mut Vec<u64>) {
+        self.level.write(out);
+        self.at.write(out);
+    }
+
+    /// One of the same quota, with what was written.
+    pub(crate) fn read(self, words: &mut Words<'_>) -> Option<Self> {
+        Some(Self { level: u128::read(words)?, at: words.past()?, ..self })
     }
 }

@@ -6,6 +6,7 @@
 //! `f` into this one holds up to `amount + ⌈f·prev⌉`, so never more than twice the amount.
 
 use crate::decision::Ready;
+use crate::image::Words;
 use crate::quota::Quota;
 use crate::time::Time;
 
@@ -125,5 +126,15 @@ impl Counter {
         if surplus > back {
             self.previous = 0;
         }
+    }
+
+    pub(crate) fn write(&self, out: &mut Vec<u64>) {
+        out.extend([self.start.as_nanos(), self.previous, self.current, self.latest.as_nanos()]);
+    }
+
+    /// One of the same quota, with what was written.
+    pub(crate) fn read(self, words: &mut Words<'_>) -> Option<Self> {
+        let (start, previous, current) = (words.past()?, words.word()?, words.word()?);
+        Some(Self { start, previous, current, latest: words.past()?, ..self })
     }
 }

@@ -6,6 +6,7 @@
 //! can tell.
 
 use crate::decision::Ready;
+use crate::image::{Image as _, Words};
 use crate::quota::Quota;
 use crate::time::{Time, nanos};
 
@@ -127,5 +128,15 @@ impl Fixed {
     pub(crate) fn lift_available(&mut self, now: Time, available: u64) {
         self.advance(now);
         self.count = self.count.min(self.amount.saturating_sub(available));
+    }
+
+    pub(crate) fn write(&self, out: &mut Vec<u64>) {
+        out.extend([self.start.as_nanos(), self.end.as_nanos(), self.count, self.latest.as_nanos()]);
+    }
+
+    /// One of the same quota, with what was written.
+    pub(crate) fn read(self, words: &mut Words<'_>) -> Option<Self> {
+        let (start, end, count) = (Time::read(words)?, Time::read(words)?, words.word()?);
+        Some(Self { start, end, count, latest: words.past()?, ..self })
     }
 }

@@ -10,6 +10,7 @@ use std::collections::VecDeque;
 use super::Bucket;
 use crate::decision::Ready;
 use crate::demand::Part;
+use crate::image::{Image as _, Words};
 use crate::quota::{Algorithm, Quota};
 use crate::time::Time;
 
@@ -318,5 +319,36 @@ impl Log {
             self.used -= back;
             surplus -= back;
         }
+    }
+
+    pub(crate) fn write(&self, out: &mut Vec<u64>) {
+        let [opened, kept_from, latest] = [self.opened, self.kept_from, self.latest].map(Time::as_nanos);
+        out.extend([opened, kept_from, latest, self.held]);
+        self.held_after.write(out);
+        self.pace.iter().for_each(|pace| pace.write(out));
+        out.push(self.entries.len() as u64);
+        self.entries.iter().for_each(|entry| out.extend([entry.last.as_nanos(), entry.units]));
+    }
+
+    /// One of the same quota, with what was written.
+    pub(crate) fn read(self, words: &mut Words<'_>) -> Option<Self> {
+        let (opened, kept_from, latest, held) = (words.past()?, words.past()?, words.past()?, words.word()?);
+        let held_after = Option::read(words)?;
+        let pace = match self.pace {
+            Some(pace) => Some(pace.read(words)?),
+            None => None,
+        };
+        let count = words.count().filter(|count| *count <= ENTRIES)?;
+        let mut entries = VecDeque::<Entry>::with_capacity(count);
+        let mut used = 0_u64;
+        for _ in 0..count {
+            let entry = Entry { last: words.past()?, units: words.word()? };
+            if entries.back().is_some_and(|before| before.last > entry.last) {
+                return None;
+            }
+            used = used.checked_add(entry.units)?;
+            entries.push_back(entry);
+        }
+        Some(Self { entries, opened, kept_from, used, held, latest, held_after, pace, ..self })
     }
 }
