@@ -82,22 +82,21 @@ pub async fn a_dropped_wait_leaves_nothing<B: Remote + Clone>(backend: B) {
 
 /// Asking twice with one id, as after an answer that was lost, charges once.
 pub async fn asking_again_charges_once<B: Remote + Clone>(backend: B) {
-    let name: Arc<str> = "again".into();
     let limits = [("tokens".into(), LimitSpec::Rate(Quota::per_second(100)))];
-    backend.open(&name, &limits).await.expect("it opens");
+    let home = backend.open(&"again".into(), &limits).expect("it opens");
     let ask = |id, units| Ask {
         permit: PermitId(id),
-        set: Arc::clone(&name),
         demand: [(0, units)].into_iter().collect(),
         priority: Priority::Normal,
         waited: Duration::ZERO,
+        within: None,
     };
     for _ in 0..3 {
-        assert_eq!(backend.acquire(&ask(1, 60)).await, Ok(Answer::Granted));
+        assert_eq!(home.acquire(&ask(1, 60)).await, Ok(Answer::Granted));
     }
-    assert_eq!(backend.acquire(&ask(2, 40)).await, Ok(Answer::Granted), "60 were charged once, not three times");
-    backend.release(PermitId(1)).await.expect("it is out");
-    backend.release(PermitId(1)).await.expect("giving back twice is no error");
+    assert_eq!(home.acquire(&ask(2, 40)).await, Ok(Answer::Granted), "60 were charged once, not three times");
+    home.release(PermitId(1)).await.expect("it is out");
+    home.release(PermitId(1)).await.expect("giving back twice is no error");
 }
 
 /// An estimate is corrected both ways.
@@ -130,8 +129,8 @@ pub async fn keeps_deadlines<B: Remote + Clone>(backend: B) {
 pub async fn names_what_differs<B: Remote + Clone>(backend: B) {
     let name: Arc<str> = "twice".into();
     let limits = |units| [("tokens".into(), LimitSpec::Rate(Quota::per_second(units)))];
-    backend.open(&name, &limits(1)).await.expect("it opens");
-    backend.open(&name, &limits(1)).await.expect("the same again is fine");
-    let error = backend.open(&name, &limits(2)).await.expect_err("another quota");
+    backend.open(&name, &limits(1)).expect("it opens");
+    backend.open(&name, &limits(1)).expect("the same again is fine");
+    let error = backend.open(&name, &limits(2)).expect_err("another quota");
     assert!(error.message.contains("twice"), "{error}");
 }

@@ -3,16 +3,17 @@
 //! A set lives in one backend, whose one atomic step (a lock, a script) grants a demand on all its limits or on none.
 //! The backend owns the clock: what crosses the seam are waits from now, never instants. Every permit has an id that
 //! its asker chose, so that an answer that was lost can be asked for again without charging twice, and a reservation
-//! keeps its place in the queue under that id. What is out is a lease, kept alive by [`renew`](Remote::renew).
+//! keeps its place in the queue under that id. What is out is the backend's to keep alive (a lease, a lock that the
+//! kernel drops), and comes back by itself when its holder dies.
 
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use paceline_core::{Demand, Index, LimitKind, LimitView, Quota, Refusal, ServerState, Time};
+use paceline_core::{Algorithm, ChangeError, Demand, Index, LimitKind, LimitView, Quota, Refusal, ServerState, Time, View};
 use parking_lot::Mutex;
 
 use crate::error::Error;
@@ -43,14 +44,14 @@ pub enum LimitSpec {
 pub struct Ask {
     /// The permit to be.
     pub permit: PermitId,
-    /// The set it asks of.
-    pub set: Arc<str>,
     /// What it asks for, by the index of the limit in the set's description.
     pub demand: Demand,
     /// How urgent it is.
     pub priority: paceline_core::Priority,
-    /// How long it has been waiting.
+    /// How long ago it first arrived: its place is that of one that came then.
     pub waited: Duration,
+    /// How long it would wait from now on. The asker keeps that too; a backend that knows better can say so sooner.
+    pub within: Option<Duration>,
 }
 
 /// A backend's answer.
@@ -62,6 +63,8 @@ pub enum Answer {
     Wait(Duration),
     /// Never to be granted.
     Never(Refusal),
+    /// Not to be granted [within](Ask::within) the time it would wait.
+    TooLate,
 }
 
 /// A live change.
@@ -76,12 +79,23 @@ pub enum Change {
     Pause(Duration),
     /// An open gate.
     Resume,
-    /// The service's word.
-    Sync(Index, ServerState),
+    /// The service's word, and the permit of the call whose answer carried it, if it is known.
+    Sync(Index, ServerState, Option<PermitId>),
     /// Nothing used.
     Reset,
     /// No more grants.
     Close,
+}
+
+/// A set as its backend sees it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Standing {
+    /// Its limits, and who waits.
+    pub view: View,
+    /// Permits that are out, of all its members.
+    pub active: u64,
+    /// Who shares it: processes, or clients.
+    pub members: usize,
 }
 
 /// Why a backend did not do what it was asked.
@@ -96,47 +110,57 @@ pub struct BackendError {
 
 impl BackendError {
     pub(crate) fn of(self, set: &LimitSet) -> Error {
+        self.named(set.shared_name())
+    }
+
+    pub(crate) fn named(self, set: &Arc<str>) -> Error {
         let Self { message, retryable } = self;
-        Error::Backend { set: Arc::clone(set.shared_name()), message, retryable }
+        Error::Backend { set: Arc::clone(set), message, retryable }
     }
 }
 
 /// Where limit sets can live other than in this process.
-///
-/// The limits of a set are told once, by [`open`](Self::open); everything after names them by index. All futures are
-/// safe to drop: whoever drops one calls [`forget`](Self::forget).
 pub trait Remote: fmt::Debug + Send + Sync + 'static {
-    /// Gets to know a set: its keys, and a limit for each. Called before anything else is asked of it. A set of that
-    /// name with other limits is an error that says what differs.
-    fn open<'a>(
-        &'a self,
-        set: &'a Arc<str>,
-        limits: &'a [(Arc<str>, LimitSpec)],
-    ) -> BoxFuture<'a, Result<(), BackendError>>;
+    /// How it can count rates.
+    fn algorithms(&self) -> &[Algorithm];
 
-    /// Grants a demand on all its limits or on none, or keeps its place.
+    /// Gets to know a set: its keys, and a limit for each. A set of that name with other limits is an error that says
+    /// what differs. Does no round trip: what only one can tell, the first call on the set tells.
+    fn open(&self, set: &Arc<str>, limits: &[(Arc<str>, LimitSpec)]) -> Result<Arc<dyn Home>, BackendError>;
+}
+
+/// Where one set lives. Limits are named by their index in its description.
+///
+/// All futures are safe to drop: whoever drops one calls [`forget`](Self::forget).
+pub trait Home: fmt::Debug + Send + Sync + 'static {
+    /// Grants a demand on all its limits or on none, or keeps its place. Whether it answers [`Answer::Wait`] or waits
+    /// itself is its own matter.
     fn acquire<'a>(&'a self, ask: &'a Ask) -> BoxFuture<'a, Result<Answer, BackendError>>;
 
-    /// The same at once and without asking anybody: from what this process holds in advance.
-    fn try_acquire(&self, ask: &Ask) -> Answer;
+    /// The same at once and keeping no place; across a network, from what this process holds in advance.
+    fn try_acquire(&self, ask: &Ask) -> Result<Answer, BackendError>;
 
-    /// Corrects what a permit was charged.
-    fn settle<'a>(&'a self, permit: PermitId, actual: Demand) -> BoxFuture<'a, Result<(), BackendError>>;
+    /// Corrects what a permit was charged: never blocks, never fails; where it gets lost, the estimate stands.
+    fn settle(&self, permit: PermitId, actual: Demand);
 
     /// Gives a permit back and says whether that arrived.
     fn release(&self, permit: PermitId) -> BoxFuture<'_, Result<(), BackendError>>;
 
-    /// Lets somebody else give a permit or a place back: never blocks, never fails; if it gets lost, the lease expires.
+    /// Gives a permit or a place back: never blocks, never fails; where it gets lost, it comes back with its holder's
+    /// end. A grant that was never answered is taken back as if it had not been.
     fn forget(&self, permit: PermitId);
 
-    /// The same for a correction.
-    fn settle_later(&self, permit: PermitId, actual: Demand);
+    /// Whether a permit that is out was given to somebody else, because its holder was taken for dead.
+    fn is_lost(&self, permit: PermitId) -> bool {
+        let _ = permit;
+        false
+    }
 
-    /// Keeps leases alive; the permits that are lost.
-    fn renew<'a>(&'a self, permits: &'a [PermitId]) -> BoxFuture<'a, Result<Vec<PermitId>, BackendError>>;
+    /// Changes the set while it is in use: it is in force, or on its way there.
+    fn change(&self, change: Change) -> Result<(), BackendError>;
 
-    /// Changes a set while it is in use.
-    fn change<'a>(&'a self, set: &'a Arc<str>, change: Change) -> BoxFuture<'a, Result<(), BackendError>>;
+    /// How the set stands, as far as that can be told at once.
+    fn standing(&self) -> Result<Standing, BackendError>;
 }
 
 /// A set that lives elsewhere.
@@ -144,17 +168,22 @@ pub(crate) struct RemoteSet {
     pub(crate) plan: Arc<Plan>,
     pub(crate) name: Arc<str>,
     backend: Arc<dyn Remote>,
-    opened: tokio::sync::OnceCell<()>,
+    home: OnceLock<Arc<dyn Home>>,
 }
 
 impl RemoteSet {
     pub(crate) fn new(plan: Arc<Plan>, name: Arc<str>, backend: Arc<dyn Remote>) -> Self {
-        Self { plan, name, backend, opened: tokio::sync::OnceCell::new() }
+        Self { plan, name, backend, home: OnceLock::new() }
     }
 
-    async fn open(&self) -> Result<(), BackendError> {
+    /// Where it lives; opened by the first that needs it.
+    pub(crate) fn home(&self) -> Result<&Arc<dyn Home>, Error> {
+        if let Some(home) = self.home.get() {
+            return Ok(home);
+        }
         let limits: Vec<_> = self.specs().collect();
-        self.opened.get_or_try_init(|| self.backend.open(&self.name, &limits)).await.copied()
+        let opened = self.backend.open(&self.name, &limits).map_err(|error| error.named(&self.name))?;
+        Ok(self.home.get_or_init(|| opened))
     }
 
     fn specs(&self) -> impl Iterator<Item = (Arc<str>, LimitSpec)> + '_ {
@@ -164,19 +193,27 @@ impl RemoteSet {
         })
     }
 
-    fn ask(&self, demand: Demand, priority: paceline_core::Priority) -> Ask {
+    fn ask(&self, demand: Demand, terms: &Terms) -> Ask {
+        let waited = terms.arrival.map_or(Duration::ZERO, |arrival| self.plan.clock.now().since(arrival.at));
         let permit = PermitId(rand::random());
-        Ask { permit, set: Arc::clone(&self.name), demand, priority, waited: Duration::ZERO }
+        Ask { permit, demand, priority: terms.priority, waited, within: terms.deadline }
     }
 
-    pub(crate) fn try_acquire<'a>(&self, set: &'a LimitSet, demand: Demand) -> Result<Permit<'a>, Error> {
-        let ask = self.ask(demand, paceline_core::Priority::default());
-        match self.backend.try_acquire(&ask) {
+    pub(crate) fn try_acquire<'a>(
+        &self,
+        set: &'a LimitSet,
+        demand: Demand,
+        terms: &Terms,
+    ) -> Result<Permit<'a>, Error> {
+        let home = self.home()?;
+        let ask = self.ask(demand, terms);
+        match home.try_acquire(&ask).map_err(|error| error.of(set))? {
             Answer::Granted => {
                 let now = self.plan.clock.now();
-                Ok(Permit::remote(set, RemotePermit::new(self, ask, now), now, first(now)))
+                Ok(Permit::remote(set, RemotePermit::new(home, ask.permit, ask.demand, now), now, first(now)))
             }
             Answer::Wait(wait) => Err(not_now(&self.name, wait)),
+            Answer::TooLate => Err(not_now(&self.name, Duration::MAX)),
             Answer::Never(refusal) => Err(self.refused(refusal)),
         }
     }
@@ -191,7 +228,63 @@ impl RemoteSet {
         }
     }
 
-    pub(crate) fn described(&self) -> Snapshot {
+    /// What would be wrong with a change of one limit anywhere.
+    pub(crate) fn change(&self, change: Change) -> Result<(), Error> {
+        let wrong = match change {
+            Change::Quota(limit, quota) if self.is_rate(limit) => {
+                quota.validate().err().map(|error| (limit, ChangeError::from(error)))
+            }
+            Change::Quota(limit, _) | Change::Sync(limit, ..) if !self.is_rate(limit) => {
+                Some((limit, ChangeError::NotARate))
+            }
+            Change::Capacity(limit, _) if self.is_rate(limit) => Some((limit, ChangeError::NotAResource)),
+            Change::Capacity(limit, 0) => Some((limit, ChangeError::ZeroCapacity)),
+            _ => None,
+        };
+        if let Some((limit, wrong)) = wrong {
+            return Err(Error::limit(&self.name, &self.plan.keys()[usize::from(limit)], wrong));
+        }
+        if let Change::Quota(_, quota) = change {
+            self.supports(&quota)?;
+        }
+        self.home()?.change(change).map_err(|error| error.named(&self.name))
+    }
+
+    fn is_rate(&self, limit: Index) -> bool {
+        !matches!(self.plan.specs()[usize::from(limit)], Spec::Resource(_))
+    }
+
+    /// Whether the backend can count as a quota wants it.
+    fn supports(&self, quota: &Quota) -> Result<(), Error> {
+        let algorithms = self.backend.algorithms();
+        if algorithms.contains(&quota.kind()) {
+            return Ok(());
+        }
+        let message = format!("it cannot count by {:?}; it can by {algorithms:?}", quota.kind());
+        Err(BackendError { message, retryable: false }.named(&self.name))
+    }
+
+    /// Whether the backend can keep all its limits.
+    pub(crate) fn check(&self) -> Result<(), Error> {
+        self.specs().try_for_each(|(_, spec)| match spec {
+            LimitSpec::Rate(quota) => self.supports(&quota),
+            LimitSpec::Resource(_) => Ok(()),
+        })
+    }
+
+    pub(crate) fn snapshot(&self) -> Snapshot {
+        match self.home().and_then(|home| home.standing().map_err(|error| error.named(&self.name))) {
+            Ok(Standing { view, active, .. }) => {
+                let limits = self.plan.keys().iter().zip(view.limits);
+                let limits = limits.map(|(key, view)| LimitSnapshot { key: Arc::clone(key), view }).collect();
+                let View { waiting, granted, paused, closed, .. } = view;
+                Snapshot { waiting, granted, active, paused, closed, ..Snapshot::idle(Arc::clone(&self.name), limits) }
+            }
+            Err(_) => self.described(),
+        }
+    }
+
+    fn described(&self) -> Snapshot {
         let limits = self.specs().map(|(key, spec)| {
             let (kind, capacity) = match spec {
                 LimitSpec::Rate(quota) => (LimitKind::Rate(quota), quota.capacity()),
@@ -206,7 +299,7 @@ impl RemoteSet {
 /// A permit that lives elsewhere.
 pub(crate) struct RemotePermit {
     id: PermitId,
-    backend: Arc<dyn Remote>,
+    home: Arc<dyn Home>,
     charged: Mutex<Demand>,
     admitted: Time,
     done: bool,
@@ -219,9 +312,16 @@ impl fmt::Debug for RemotePermit {
 }
 
 impl RemotePermit {
-    fn new(set: &RemoteSet, ask: Ask, admitted: Time) -> Self {
-        let backend = Arc::clone(&set.backend);
-        Self { id: ask.permit, backend, charged: Mutex::new(ask.demand), admitted, done: false }
+    fn new(home: &Arc<dyn Home>, id: PermitId, demand: Demand, admitted: Time) -> Self {
+        Self { id, home: Arc::clone(home), charged: Mutex::new(demand), admitted, done: false }
+    }
+
+    pub(crate) fn id(&self) -> PermitId {
+        self.id
+    }
+
+    pub(crate) fn is_lost(&self) -> bool {
+        self.home.is_lost(self.id)
     }
 
     pub(crate) fn settle(&self, actual: Demand) {
@@ -229,7 +329,7 @@ impl RemotePermit {
         let unnamed = charged.parts().iter().filter(|part| actual.units(part.limit).is_none());
         let merged = unnamed.chain(actual.parts()).map(|part| (part.limit, part.units)).collect();
         *charged = merged;
-        self.backend.settle_later(self.id, actual);
+        self.home.settle(self.id, actual);
     }
 
     /// None of anything that it was charged.
@@ -246,7 +346,7 @@ impl RemotePermit {
     }
 
     pub(crate) async fn release(mut self) -> Result<(), BackendError> {
-        let released = self.backend.release(self.id).await;
+        let released = self.home.release(self.id).await;
         self.done = true;
         released
     }
@@ -254,7 +354,7 @@ impl RemotePermit {
     /// Gives it back without a word.
     pub(crate) fn forget(&mut self) {
         if !std::mem::replace(&mut self.done, true) {
-            self.backend.forget(self.id);
+            self.home.forget(self.id);
         }
     }
 }
@@ -275,34 +375,51 @@ impl<'a> RemoteAcquire<'a> {
             let wait = Self::wait(set, remote, demand, &terms);
             match terms.deadline {
                 None => wait.await,
-                Some(deadline) => tokio::time::timeout(deadline, wait)
-                    .await
-                    .unwrap_or_else(|_| Err(Error::DeadlineExceeded { set: Arc::clone(&remote.name), deadline })),
+                Some(deadline) => {
+                    timed(remote)?;
+                    let late = |_| Err(Error::DeadlineExceeded { set: Arc::clone(&remote.name), deadline });
+                    tokio::time::timeout(deadline, wait).await.unwrap_or_else(late)
+                }
             }
         }))
     }
 
     async fn wait(set: &'a LimitSet, remote: &RemoteSet, demand: Demand, terms: &Terms) -> Result<Permit<'a>, Error> {
-        remote.open().await.map_err(|error| error.of(set))?;
+        let home = remote.home()?;
         let asked = remote.plan.clock.now();
-        let ask = remote.ask(demand, terms.priority);
+        let mut ask = remote.ask(demand, terms);
+        let waited = ask.waited;
         // Made before the answer is known, so that a lost answer or a dropped wait is given back too.
-        let mut permit = RemotePermit::new(remote, ask.clone(), asked);
-        let mut ask = ask;
+        let mut permit = RemotePermit::new(home, ask.permit, ask.demand.clone(), asked);
         loop {
-            match remote.backend.acquire(&ask).await.map_err(|error| error.of(set))? {
+            match home.acquire(&ask).await.map_err(|error| error.of(set))? {
                 Answer::Granted => {
                     permit.admitted = remote.plan.clock.now();
                     return Ok(Permit::remote(set, permit, asked, terms.arrived(asked)));
                 }
-                Answer::Wait(wait) => tokio::time::sleep(wait).await,
+                Answer::Wait(wait) => {
+                    timed(remote)?;
+                    tokio::time::sleep(wait).await;
+                }
                 Answer::Never(refusal) => return Err(remote.refused(refusal)),
+                Answer::TooLate => {
+                    let deadline = terms.deadline.unwrap_or_default();
+                    return Err(Error::DeadlineExceeded { set: Arc::clone(&remote.name), deadline });
+                }
             }
-            ask.waited = remote.plan.clock.now().since(asked);
+            let since = remote.plan.clock.now().since(asked);
+            ask.waited = waited + since;
+            ask.within = terms.deadline.map(|deadline| deadline.saturating_sub(since));
         }
     }
 
     pub(crate) fn poll(&mut self, context: &mut Context<'_>) -> Poll<Result<Permit<'a>, Error>> {
         self.0.as_mut().poll(context)
     }
+}
+
+/// Whether there is somebody to keep the time.
+fn timed(remote: &RemoteSet) -> Result<(), Error> {
+    let runtime = tokio::runtime::Handle::try_current();
+    runtime.map(|_| ()).map_err(|_| Error::NoRuntime { set: Arc::clone(&remote.name) })
 }

@@ -9,7 +9,7 @@ use paceline_core::{Arrival, Demand, Grant, ServerState, Time, Verdict};
 use parking_lot::Mutex;
 
 use crate::adapt::Told;
-use crate::backend::RemotePermit;
+use crate::backend::{Change, RemotePermit};
 use crate::error::Error;
 use crate::key::{Amounts, Named};
 use crate::local::first;
@@ -127,15 +127,27 @@ impl<'a> Permit<'a> {
     ///
     /// # Errors
     ///
-    /// An unknown key, a resource, or a set that lives elsewhere.
+    /// An unknown key, a resource, or a failing backend.
     pub fn sync(&self, key: impl Named, state: ServerState) -> Result<(), Error> {
         match &*self.held {
             Held::Local { grant, corrected } => {
                 let corrected = corrected.get().map(|corrected| corrected.lock());
                 self.set().sync_with(key, state, Some(corrected.as_deref().unwrap_or(grant)))
             }
-            _ => self.set().sync_with(key, state, None),
+            Held::Remote(permit) => {
+                let index = key.index(self.set())?;
+                let Store::Remote(remote) = &self.set().0 else { return Ok(()) };
+                remote.change(Change::Sync(index, state, Some(permit.id())))
+            }
+            Held::Nothing => self.set().sync_with(key, state, None),
         }
+    }
+
+    /// Whether its set, which lives elsewhere, has given it to somebody else because it took this process for dead: what
+    /// it was for should be given up.
+    #[must_use]
+    pub fn is_lost(&self) -> bool {
+        matches!(&*self.held, Held::Remote(permit) if permit.is_lost())
     }
 
     /// Notes that the request is on its way: how late that is tells [pacing](crate::LimitSetBuilder::pacing) what the
@@ -162,7 +174,7 @@ impl<'a> Permit<'a> {
     /// between a refusal and the closed gate. A refusal of an attempt that began before the latest cut closes the gate
     /// too, but does not cut again.
     ///
-    /// A set that lives elsewhere learns nothing from it.
+    /// A set that lives elsewhere is paused for everybody who shares it, and learns nothing else from it.
     ///
     /// ```
     /// use paceline::{LimitSet, Verdict};
@@ -179,6 +191,10 @@ impl<'a> Permit<'a> {
     pub fn report(&self, verdict: Verdict) {
         if let (Held::Local { grant, .. }, Store::Local(local)) = (&*self.held, &self.set().0) {
             local.report(grant.at, &self.told, verdict);
+        }
+        if let (Verdict::RateLimited { retry_after: Some(pause) }, Store::Remote(remote)) = (verdict, &self.set().0) {
+            // A backend that cannot be told now has its own way to hold back; there is nobody here to hear of it.
+            let _ = remote.change(Change::Pause(pause));
         }
     }
 

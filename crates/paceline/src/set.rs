@@ -192,7 +192,7 @@ impl LimitSet {
     fn try_complete(&self, mut demand: Demand, terms: &Terms) -> Result<Permit<'_>, Error> {
         let local = match &self.0 {
             Store::Local(local) => local,
-            Store::Remote(remote) => return remote.try_acquire(self, demand),
+            Store::Remote(remote) => return remote.try_acquire(self, demand, terms),
         };
         let (decision, now, arrival) = local.try_acquire(&mut demand, terms);
         match decision {

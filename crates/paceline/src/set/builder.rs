@@ -135,10 +135,16 @@ impl LimitSetBuilder {
     ///
     /// # Errors
     ///
-    /// Names the limit that cannot be kept, or the key that is given twice; a set that lives elsewhere cannot be adaptive.
+    /// Names the limit that cannot be kept, or the key that is given twice; a set that lives elsewhere cannot be adaptive,
+    /// and its backend may refuse it: it has that set with other limits, say.
     pub fn build(self) -> Result<LimitSet, Error> {
         let name = Arc::clone(&self.name);
-        Ok(self.template()?.make(name))
+        let set = self.template()?.make(name);
+        if let Store::Remote(remote) = &set.0 {
+            remote.check()?;
+            remote.home()?;
+        }
+        Ok(set)
     }
 
     /// A description to make many sets from, all alike and independent, which share what never changes.
@@ -180,7 +186,7 @@ pub struct Template {
 }
 
 impl Template {
-    /// A new set of this description.
+    /// A new set of this description. One that lives elsewhere is opened by the first call on it.
     #[must_use]
     pub fn make(&self, name: impl Into<Arc<str>>) -> LimitSet {
         let (plan, name) = (Arc::clone(&self.plan), name.into());

@@ -7,6 +7,7 @@ use paceline_core::{ChangeError, Grant, LimitView, Quota, ServerState};
 
 use super::{LimitSet, Store};
 use crate::adapt::{Feedback, Verdicts};
+use crate::backend::Change;
 use crate::error::Error;
 use crate::key::Named;
 use crate::local::Local;
@@ -63,12 +64,13 @@ pub struct LimitSnapshot {
 }
 
 impl LimitSet {
-    /// The set as it stands. Of a set that lives elsewhere: the limits as they were described, and nothing used.
+    /// The set as it stands. Of a set that lives elsewhere: what its backend can tell at once, of all who share it, without
+    /// what is only known of this process; where it cannot tell, the limits as they were described and nothing used.
     #[must_use]
     pub fn snapshot(&self) -> Snapshot {
         match &self.0 {
             Store::Local(local) => local.snapshot(),
-            Store::Remote(remote) => remote.described(),
+            Store::Remote(remote) => remote.snapshot(),
         }
     }
 
@@ -82,6 +84,9 @@ impl LimitSet {
     /// An unknown key, a resource, or a quota that cannot be kept; nothing has changed then.
     pub fn set_quota(&self, key: impl Named, quota: Quota) -> Result<(), Error> {
         let index = key.index(self)?;
+        if let Store::Remote(remote) = &self.0 {
+            return remote.change(Change::Quota(index, quota));
+        }
         let local = self.local("changing a quota")?;
         let changed = local.step(|guard, now, events| {
             let learning = guard.learning.as_mut();
@@ -101,6 +106,9 @@ impl LimitSet {
     /// An unknown key, a rate, or a capacity of zero; nothing has changed then.
     pub fn set_capacity(&self, key: impl Named, capacity: u64) -> Result<(), Error> {
         let index = key.index(self)?;
+        if let Store::Remote(remote) = &self.0 {
+            return remote.change(Change::Capacity(index, capacity));
+        }
         let local = self.local("changing a capacity")?;
         let changed = local.step(|guard, now, events| {
             let learning = guard.learning.as_mut();
@@ -114,9 +122,12 @@ impl LimitSet {
     ///
     /// # Errors
     ///
-    /// Only where the set lives elsewhere.
+    /// Only where the set lives elsewhere, and that fails.
     pub fn pause_for(&self, pause: Duration) -> Result<(), Error> {
-        self.local("pausing")?.step(|guard, now, events| guard.set.pause(now, pause, events));
+        match &self.0 {
+            Store::Remote(remote) => return remote.change(Change::Pause(pause)),
+            Store::Local(local) => local.step(|guard, now, events| guard.set.pause(now, pause, events)),
+        };
         Ok(())
     }
 
@@ -124,9 +135,12 @@ impl LimitSet {
     ///
     /// # Errors
     ///
-    /// Only where the set lives elsewhere.
+    /// Only where the set lives elsewhere, and that fails.
     pub fn resume(&self) -> Result<(), Error> {
-        self.local("resuming")?.step(|guard, now, events| guard.set.resume(now, events));
+        match &self.0 {
+            Store::Remote(remote) => return remote.change(Change::Resume),
+            Store::Local(local) => local.step(|guard, now, events| guard.set.resume(now, events)),
+        };
         Ok(())
     }
 
@@ -135,7 +149,7 @@ impl LimitSet {
     ///
     /// # Errors
     ///
-    /// An unknown key, a resource, or a set that lives elsewhere.
+    /// An unknown key, a resource, or a failing backend.
     pub fn sync(&self, key: impl Named, state: ServerState) -> Result<(), Error> {
         self.sync_with(key, state, None)
     }
@@ -170,9 +184,12 @@ impl LimitSet {
     ///
     /// # Errors
     ///
-    /// Only where the set lives elsewhere.
+    /// Only where the set lives elsewhere, and that fails.
     pub fn reset(&self) -> Result<(), Error> {
-        self.local("resetting")?.step(|guard, now, events| guard.set.reset(now, events));
+        match &self.0 {
+            Store::Remote(remote) => return remote.change(Change::Reset),
+            Store::Local(local) => local.step(|guard, now, events| guard.set.reset(now, events)),
+        };
         Ok(())
     }
 
@@ -180,9 +197,12 @@ impl LimitSet {
     ///
     /// # Errors
     ///
-    /// Only where the set lives elsewhere.
+    /// Only where the set lives elsewhere, and that fails.
     pub fn close(&self) -> Result<(), Error> {
-        self.local("closing")?.step(|guard, _, events| guard.set.close(events));
+        match &self.0 {
+            Store::Remote(remote) => return remote.change(Change::Close),
+            Store::Local(local) => local.step(|guard, _, events| guard.set.close(events)),
+        }
         Ok(())
     }
 
@@ -223,6 +243,9 @@ impl LimitSet {
 
     pub(crate) fn sync_with(&self, key: impl Named, state: ServerState, grant: Option<&Grant>) -> Result<(), Error> {
         let index = key.index(self)?;
+        if let Store::Remote(remote) = &self.0 {
+            return remote.change(Change::Sync(index, state, None));
+        }
         let local = self.local("taking the service's word")?;
         let taken = local.step(|guard, now, events| {
             if let Some(learning) = &mut guard.learning {
