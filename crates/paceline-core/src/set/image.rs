@@ -59,7 +59,8 @@ impl<W: Image> Image for Set<W> {
     }
 
     fn read(words: &mut Words<'_>) -> Option<Self> {
-        let (gate, closed, granted) = (Time::read(words)?, bool::read(words)?, words.word()?);
+        let (gate, closed) = (Time::read(words)?, bool::read(words)?);
+        let granted = words.word().filter(|granted| *granted <= i64::MAX as u64)?;
         let limits = (0..words.count()?).map(|_| Limit::read(words)).collect::<Option<Vec<_>>>()?;
         let mut set = Self { gate, closed, granted, ..Self::new(0, limits) };
         let waiting = words.count()?;

@@ -1,0 +1,36 @@
+//! Limits in words, to say what differs.
+
+use std::sync::Arc;
+
+use paceline::backend::LimitSpec;
+
+/// The first difference between the limits that are in force and those that are wanted.
+pub(crate) fn difference(known: &[(Arc<str>, LimitSpec)], wanted: &[(Arc<str>, LimitSpec)]) -> Option<String> {
+    let keys = |limits: &[(Arc<str>, LimitSpec)]| {
+        let keys: Vec<_> = limits.iter().map(|(key, _)| format!("`{key}`")).collect();
+        if keys.is_empty() { "none".to_owned() } else { keys.join(", ") }
+    };
+    let (ours, theirs) = (keys(wanted), keys(known));
+    if ours != theirs {
+        return Some(format!("there they are {theirs}, here {ours}"));
+    }
+    let pairs = known.iter().zip(wanted).find(|(known, wanted)| known != wanted);
+    pairs.map(|((key, known), (_, wanted))| {
+        let (mut there, mut here) = (brief(known), brief(wanted));
+        if there == here {
+            (there, here) = (format!("{known:?}"), format!("{wanted:?}"));
+        }
+        format!("`{key}` is {there} there, {here} here")
+    })
+}
+
+fn brief(spec: &LimitSpec) -> String {
+    match spec {
+        LimitSpec::Rate(quota) => {
+            let (amount, period) = (quota.amount(), quota.period());
+            let burst = if quota.capacity() == amount { String::new() } else { format!(", {} at once", quota.capacity()) };
+            format!("{amount} per {period:?} ({:?}{burst})", quota.kind())
+        }
+        LimitSpec::Resource(capacity) => format!("{capacity} at once"),
+    }
+}

@@ -1,0 +1,321 @@
+//! A set's state file: an image and what was done since.
+//!
+//! ```text
+//! header │ lock │ tail, image │ the limits as described │ image A │ image B │ journal, a ring of records
+//! ```
+//!
+//! The state is the current image with the records behind it applied, up to the tail. Two words commit: a record counts
+//! once the tail is behind it, an image once the image word names it. Everything else is written ahead of one of these,
+//! into places that do not count yet: a record behind the tail, an image in the half that is not current. So wherever a
+//! process dies, the state is that before its operation or that after it, and there is nothing to repair.
+//!
+//! Positions count words since the beginning and never wrap; a record lies at its position modulo the ring. Records that
+//! the current image covers may be overwritten; a new image is made before the ring would run out.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use paceline::backend::LimitSpec;
+use paceline_core::Time;
+use paceline_core::image::{Image, Words};
+
+use crate::error::Error;
+use crate::file::{Era, HEADER, Wanted};
+use crate::map::Mapping;
+use crate::members::SEATS;
+use crate::op::Op;
+use crate::replica::Replica;
+
+/// The most limits a set can have.
+pub(crate) const LIMITS: usize = 64;
+
+const KIND: u64 = u64::from_le_bytes(*b"limits\0\0");
+
+const RING_AT: usize = HEADER;
+const IMAGE_WORDS_AT: usize = HEADER + 1;
+const DESCRIBED_WORDS_AT: usize = HEADER + 2;
+const PLACES_AT: usize = HEADER + 3;
+/// On cache lines of their own, since all members look at them.
+const LOCK_AT: usize = 16;
+const TAIL_AT: usize = 24;
+const IMAGE_AT: usize = 25;
+const DESCRIBED_AT: usize = 32;
+
+/// Words of the ring.
+const RING: usize = 1 << 15;
+/// No record is longer: a correction on all limits is the longest, but for claims, which are cut.
+const RECORD: usize = 1_024;
+/// The most permits that one record claims.
+pub(crate) const CLAIMS: usize = 256;
+/// Words before an image: its length and its checksum.
+const IMAGE_HEAD: usize = 2;
+
+/// The state file of one set, mapped.
+#[derive(Debug)]
+pub(crate) struct Journal {
+    map: Mapping,
+    described: Vec<(Arc<str>, LimitSpec)>,
+    images: [usize; 2],
+    image_words: usize,
+    ring: usize,
+    ring_words: usize,
+    places: usize,
+    #[cfg(test)]
+    pub(crate) budget: crate::budget::Budget,
+}
+
+/// What no process of ours can have written.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Damage(pub(crate) &'static str);
+
+type Limits = [(Arc<str>, LimitSpec)];
+
+impl Journal {
+    /// The file of a set, made with `first` if there is none. One that is there keeps its own limits.
+    pub(crate) fn open_or_make(
+        path: &Path,
+        era: Era,
+        limits: &Limits,
+        places: usize,
+        first: &Replica,
+    ) -> Result<Self, Error> {
+        let mut described = Vec::new();
+        write_limits(limits, &mut described);
+        let image_words = image_words(limits.len(), places);
+        let words = DESCRIBED_AT + described.len() + 2 * image_words + RING;
+        let wanted = Wanted { path, kind: KIND, era };
+        let map = wanted.open_or_make(words, |map| {
+            let sizes = [
+                (RING_AT, RING),
+                (IMAGE_WORDS_AT, image_words),
+                (DESCRIBED_WORDS_AT, described.len()),
+                (PLACES_AT, places),
+            ];
+            sizes.into_iter().for_each(|(at, size)| map.word(at).store(size as u64, Ordering::Relaxed));
+            let mut image = Vec::new();
+            first.write(&mut image);
+            let start = DESCRIBED_AT + described.len();
+            let words = described.iter().zip(DESCRIBED_AT..).chain(image.iter().zip(start + IMAGE_HEAD..));
+            words.for_each(|(word, at)| map.word(at).store(*word, Ordering::Relaxed));
+            map.word(start).store(image.len() as u64, Ordering::Relaxed);
+            map.word(start + 1).store(checksum(&image), Ordering::Relaxed);
+        })?;
+        Self::of(map).map_err(|Damage(why)| Error::Damaged { path: path.to_owned(), why })
+    }
+
+    /// The file of a set that is there.
+    pub(crate) fn open(path: &Path, era: Era) -> Result<Self, Error> {
+        let map = Wanted { path, kind: KIND, era }.open()?;
+        Self::of(map).map_err(|Damage(why)| Error::Damaged { path: path.to_owned(), why })
+    }
+
+    fn of(map: Mapping) -> Result<Self, Damage> {
+        let size = |at: usize| usize::try_from(map.checked(at).ok_or(SHORT)?).map_err(|_| SHORT);
+        let (ring_words, image_words, described_words) = (size(RING_AT)?, size(IMAGE_WORDS_AT)?, size(DESCRIBED_WORDS_AT)?);
+        let places = size(PLACES_AT)?;
+        let first = DESCRIBED_AT.checked_add(described_words).ok_or(SHORT)?;
+        let second = first.checked_add(image_words).ok_or(SHORT)?;
+        let ring = second.checked_add(image_words).ok_or(SHORT)?;
+        let end = ring.checked_add(ring_words).ok_or(SHORT)?;
+        if end != map.words() || ring_words != RING || image_words <= IMAGE_HEAD {
+            return Err(SHORT);
+        }
+        let words: Vec<_> = (DESCRIBED_AT..first).map(|at| map.word(at).load(Ordering::Relaxed)).collect();
+        let described = read_limits(&mut Words::new(&words)).ok_or(Damage("its limits make no sense"))?;
+        Ok(Self {
+            map,
+            described,
+            images: [first, second],
+            image_words,
+            ring,
+            ring_words,
+            places,
+            #[cfg(test)]
+            budget: crate::budget::Budget::default(),
+        })
+    }
+
+    /// The limits that it was made with.
+    pub(crate) fn described(&self) -> &Limits {
+        &self.described
+    }
+
+    /// How many can wait.
+    pub(crate) fn places(&self) -> usize {
+        self.places
+    }
+
+    pub(crate) fn lock(&self) -> &AtomicU32 {
+        self.map.half(LOCK_AT)
+    }
+
+    fn store(&self, at: usize, word: u64, order: Ordering) {
+        #[cfg(test)]
+        if !self.budget.spend() {
+            return;
+        }
+        self.map.word(at).store(word, order);
+    }
+
+    fn tail(&self) -> u64 {
+        self.map.word(TAIL_AT).load(Ordering::Acquire)
+    }
+
+    /// Which image is current, and up to where it covers the journal.
+    fn current(&self) -> (usize, u64) {
+        let word = self.map.word(IMAGE_AT).load(Ordering::Acquire);
+        ((word & 1) as usize, word >> 1)
+    }
+
+    /// Brings a replica up to the tail; true if it had to be read anew. Under the lock, as all that follows.
+    pub(crate) fn catch_up(&self, seen: &mut Option<(Replica, u64)>, scratch: &mut Vec<u64>) -> Result<bool, Damage> {
+        let tail = self.tail();
+        let kept = |at: u64| tail.checked_sub(at).is_some_and(|behind| behind as usize <= self.ring_words - RECORD);
+        let anew = !seen.as_ref().is_some_and(|(_, at)| kept(*at));
+        if anew {
+            let (which, covered) = self.current();
+            if !kept(covered) {
+                return Err(Damage("its journal is longer than it can be"));
+            }
+            // Somebody who was away for long takes the image; who was here before knows what is its own.
+            *seen = Some((self.read_image(which, scratch)?, covered));
+        }
+        let Some((replica, at)) = seen else { return Ok(anew) };
+        while *at < tail {
+            let (record, after) = self.read_record(*at, tail, scratch)?;
+            let (now, op) = record;
+            if !replica.can_apply(now, &op) {
+                return Err(Damage("its journal holds what cannot be"));
+            }
+            replica.apply(now, &op);
+            *at = after;
+        }
+        Ok(anew)
+    }
+
+    /// Makes sure that a record fits behind the tail. Before the operation, since the image is of the state before it.
+    pub(crate) fn make_room(&self, replica: &Replica, at: u64, scratch: &mut Vec<u64>) -> Result<(), Damage> {
+        let (which, covered) = self.current();
+        if ((at - covered) as usize) < self.ring_words / 2 {
+            return Ok(());
+        }
+        scratch.clear();
+        replica.write(scratch);
+        if scratch.len() + IMAGE_HEAD > self.image_words {
+            return Err(Damage("its state is larger than it can be"));
+        }
+        let other = 1 - which;
+        let start = self.images[other];
+        self.store(start, scratch.len() as u64, Ordering::Relaxed);
+        self.store(start + 1, checksum(scratch), Ordering::Relaxed);
+        for (word, to) in scratch.iter().zip(start + IMAGE_HEAD..) {
+            self.store(to, *word, Ordering::Relaxed);
+        }
+        self.store(IMAGE_AT, at << 1 | other as u64, Ordering::Release);
+        Ok(())
+    }
+
+    /// Writes a record at the tail and commits it; where the tail is then.
+    pub(crate) fn append(&self, at: u64, now: Time, op: &Op, scratch: &mut Vec<u64>) -> u64 {
+        scratch.clear();
+        scratch.extend([0, now.as_nanos()]);
+        op.write(scratch);
+        debug_assert!(scratch.len() <= RECORD, "{} words for {op:?}", scratch.len());
+        scratch[0] = scratch.len() as u64;
+        for (word, position) in scratch.iter().zip(at..) {
+            self.store(self.ring_at(position), *word, Ordering::Relaxed);
+        }
+        let after = at + scratch.len() as u64;
+        self.store(TAIL_AT, after, Ordering::Release);
+        after
+    }
+
+    fn ring_at(&self, position: u64) -> usize {
+        self.ring + (position % self.ring_words as u64) as usize
+    }
+
+    fn read_record(&self, at: u64, tail: u64, scratch: &mut Vec<u64>) -> Result<((Time, Op), u64), Damage> {
+        const WRONG: Damage = Damage("its journal cannot be read");
+        let word = |position| self.map.word(self.ring_at(position)).load(Ordering::Relaxed);
+        let length = word(at);
+        let after = at.checked_add(length).filter(|after| *after <= tail && length <= RECORD as u64).ok_or(WRONG)?;
+        scratch.clear();
+        scratch.extend((at + 1..after).map(word));
+        let mut words = Words::new(scratch);
+        let record = words.past().and_then(|now| Some((now, Op::read(&mut words)?)));
+        Ok((record.filter(|_| words.left() == 0 && length > 0).ok_or(WRONG)?, after))
+    }
+
+    fn read_image(&self, which: usize, scratch: &mut Vec<u64>) -> Result<Replica, Damage> {
+        const WRONG: Damage = Damage("its state cannot be read");
+        let start = self.images[which];
+        let word = |at: usize| self.map.word(at).load(Ordering::Relaxed);
+        let length = usize::try_from(word(start)).ok().filter(|length| *length <= self.image_words - IMAGE_HEAD);
+        let first = start + IMAGE_HEAD;
+        scratch.clear();
+        scratch.extend((first..first + length.ok_or(WRONG)?).map(word));
+        if checksum(scratch) != word(start + 1) {
+            return Err(WRONG);
+        }
+        let mut words = Words::new(scratch);
+        let replica = Replica::read(&mut words).ok_or(WRONG)?;
+        let fits = words.left() == 0 && replica.limits() == self.described.len();
+        if fits { Ok(replica) } else { Err(WRONG) }
+    }
+}
+
+const SHORT: Damage = Damage("its sizes make no sense");
+
+/// The most words that an image can take: logs are full, all places are taken, and all seats hold something.
+fn image_words(limits: usize, places: usize) -> usize {
+    let limit = 40 + 2 * 1_024;
+    let demand = 1 + 3 * limits;
+    IMAGE_HEAD + 16 + limits * limit + places * (demand + 8) + usize::from(SEATS) * (3 + limits)
+}
+
+/// To tell an image from anything else; against malice there is the check of every value.
+fn checksum(words: &[u64]) -> u64 {
+    words.iter().fold(words.len() as u64, |sum, word| (sum ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(29))
+}
+
+fn write_limits(limits: &Limits, out: &mut Vec<u64>) {
+    out.push(limits.len() as u64);
+    for (key, spec) in limits {
+        out.push(key.len() as u64);
+        out.extend(key.as_bytes().chunks(8).map(|chunk| {
+            let mut bytes = [0; 8];
+            bytes[..chunk.len()].copy_from_slice(chunk);
+            u64::from_le_bytes(bytes)
+        }));
+        match spec {
+            LimitSpec::Rate(quota) => {
+                out.push(0);
+                quota.write(out);
+            }
+            LimitSpec::Resource(capacity) => out.extend([1, *capacity]),
+        }
+    }
+}
+
+fn read_limits(words: &mut Words<'_>) -> Option<Vec<(Arc<str>, LimitSpec)>> {
+    let count = words.count().filter(|count| *count <= LIMITS)?;
+    let mut limits = Vec::with_capacity(count);
+    for _ in 0..count {
+        // Eight bytes a word.
+        let length = usize::try_from(words.word()?).ok().filter(|length| length.div_ceil(8) <= words.left())?;
+        let mut bytes = Vec::with_capacity(length);
+        while bytes.len() < length {
+            bytes.extend(words.word()?.to_le_bytes());
+        }
+        bytes.truncate(length);
+        let key = String::from_utf8(bytes).ok()?;
+        let spec = match words.word()? {
+            0 => LimitSpec::Rate(Image::read(words)?),
+            1 => LimitSpec::Resource(words.word()?),
+            _ => return None,
+        };
+        limits.push((key.into(), spec));
+    }
+    (words.left() == 0).then_some(limits)
+}

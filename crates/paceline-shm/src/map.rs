@@ -1,0 +1,81 @@
+//! Memory that processes share, as words. All the unsafe code of this crate.
+//!
+//! Whoever else has the file mapped can write to it at any time, by intent or not. So every access is an atomic one of a
+//! whole word, no reference to shared bytes is ever made, and nothing that is read is trusted to be what was written.
+//! A file that is cut short while it is mapped kills its users by SIGBUS, as for every program that maps files; only the
+//! same user can do that, and nothing here does.
+#![expect(unsafe_code, reason = "words in mapped memory can be reached in no other way")]
+
+use std::fs::File;
+use std::io;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+
+use memmap2::{MmapOptions, MmapRaw};
+
+/// A file in memory.
+#[derive(Debug)]
+pub(crate) struct Mapping {
+    raw: MmapRaw,
+    words: usize,
+}
+
+const WORD: usize = size_of::<u64>();
+
+impl Mapping {
+    /// Maps the first `words` words of a file, which has to be as long.
+    pub(crate) fn new(file: &File, words: usize) -> io::Result<Self> {
+        let bytes = words.checked_mul(WORD).ok_or(io::ErrorKind::InvalidInput)?;
+        let raw = MmapOptions::new().len(bytes).map_raw(file)?;
+        Ok(Self { raw, words })
+    }
+
+    /// How many there are.
+    pub(crate) fn words(&self) -> usize {
+        self.words
+    }
+
+    /// What a word holds, if there is such a word.
+    pub(crate) fn checked(&self, at: usize) -> Option<u64> {
+        (at < self.words).then(|| self.word(at).load(Ordering::Acquire))
+    }
+
+    /// One word.
+    #[inline]
+    pub(crate) fn word(&self, at: usize) -> &AtomicU64 {
+        assert!(at < self.words, "word {at} of {}", self.words);
+        // SAFETY: within the mapping, by the line above; mappings begin at a page, so it is aligned. The mapping lives as
+        // long as `self`, and everybody reaches these bytes by atomics alone.
+        unsafe { AtomicU64::from_ptr(self.raw.as_mut_ptr().cast::<u64>().add(at)) }
+    }
+
+    /// The first half of a word, for what the kernel waits on.
+    #[inline]
+    pub(crate) fn half(&self, at: usize) -> &AtomicU32 {
+        assert!(at < self.words, "word {at} of {}", self.words);
+        // SAFETY: as for `word`. Words that are used as halves are never used whole.
+        unsafe { AtomicU32::from_ptr(self.raw.as_mut_ptr().cast::<u64>().add(at).cast::<u32>()) }
+    }
+}
+
+/// A mark that is gone in the children of this process: a page that the kernel empties when it forks.
+#[derive(Debug)]
+pub(crate) struct ForkMark(Mapping);
+
+impl ForkMark {
+    /// Needs Linux 4.14.
+    pub(crate) fn new() -> io::Result<Self> {
+        let raw = MmapRaw::from(MmapOptions::new().len(WORD).map_anon()?);
+        // SAFETY: the page is this mapping's alone and holds only the mark, which is atomic; being emptied in a child is
+        // what it is for.
+        unsafe { rustix::mm::madvise(raw.as_mut_ptr().cast(), WORD, rustix::mm::Advice::LinuxWipeOnFork)? };
+        let mark = Self(Mapping { raw, words: 1 });
+        mark.0.word(0).store(1, Ordering::Relaxed);
+        Ok(mark)
+    }
+
+    /// Whether this is another process than the one that made it.
+    #[inline]
+    pub(crate) fn is_gone(&self) -> bool {
+        self.0.word(0).load(Ordering::Relaxed) == 0
+    }
+}

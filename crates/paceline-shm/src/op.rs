@@ -1,0 +1,223 @@
+//! What is done to a set, as words of the journal.
+//!
+//! Everything that an operation depends on is in it, the instant apart, which its record has. So whoever replays it comes
+//! to the same.
+
+use paceline_core::image::{Image, Words};
+use paceline_core::{Arrival, Demand, Grant, Index, Priority, Quota, ServerState, Time};
+use std::time::Duration;
+
+use crate::members::Member;
+
+/// Whose demand waits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Key {
+    pub(crate) member: Member,
+    pub(crate) permit: u128,
+}
+
+/// A demand.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Asked {
+    pub(crate) key: Key,
+    pub(crate) demand: Demand,
+    pub(crate) arrival: Arrival,
+    pub(crate) priority: Priority,
+    /// Until when it would wait, in terms of how it would.
+    pub(crate) patience: Patience,
+}
+
+/// How long a demand would wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Patience {
+    None,
+    Until(Time),
+    Endless,
+}
+
+/// One operation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Op {
+    /// A demand is granted, refused or let wait.
+    Ask(Asked),
+    /// Time alone.
+    Pump,
+    /// A wait is given up.
+    Cancel(u128),
+    /// A member has taken note of what became of these demands.
+    Claim(Vec<u128>),
+    /// A permit comes back.
+    Release(Member, Grant),
+    /// A permit that nobody has used comes back.
+    Undo(Member, Grant),
+    /// A permit is charged what it really was.
+    Settle(Member, Grant, Demand),
+    /// A member is gone: what it held and waited for is not its any more.
+    Clear(Member),
+    Quota(Index, Quota),
+    Capacity(Index, u64),
+    Sync(Index, ServerState, Option<Grant>),
+    Pause(Duration),
+    Resume,
+    Reset,
+    Close,
+}
+
+impl Image for Member {
+    fn write(&self, out: &mut Vec<u64>) {
+        out.push(self.word().into());
+    }
+
+    fn read(words: &mut Words<'_>) -> Option<Self> {
+        Self::of(words.word()?.try_into().ok()?)
+    }
+}
+
+impl Image for Key {
+    fn write(&self, out: &mut Vec<u64>) {
+        self.member.write(out);
+        self.permit.write(out);
+    }
+
+    fn read(words: &mut Words<'_>) -> Option<Self> {
+        Some(Self { member: Member::read(words)?, permit: u128::read(words)? })
+    }
+}
+
+impl Image for Patience {
+    fn write(&self, out: &mut Vec<u64>) {
+        match self {
+            Self::None => out.push(0),
+            Self::Until(then) => out.extend([1, then.as_nanos()]),
+            Self::Endless => out.push(2),
+        }
+    }
+
+    fn read(words: &mut Words<'_>) -> Option<Self> {
+        Some(match words.word()? {
+            0 => Self::None,
+            1 => Self::Until(Time::read(words)?),
+            2 => Self::Endless,
+            _ => return None,
+        })
+    }
+}
+
+impl Image for Asked {
+    fn write(&self, out: &mut Vec<u64>) {
+        self.key.write(out);
+        self.demand.write(out);
+        self.arrival.write(out);
+        self.priority.write(out);
+        self.patience.write(out);
+    }
+
+    fn read(words: &mut Words<'_>) -> Option<Self> {
+        let (key, demand) = (Key::read(words)?, Demand::read(words)?);
+        let (arrival, priority) = (Arrival::read(words)?, Priority::read(words)?);
+        Some(Self { key, demand, arrival, priority, patience: Patience::read(words)? })
+    }
+}
+
+fn read_index(words: &mut Words<'_>) -> Option<Index> {
+    Index::try_from(words.word()?).ok()
+}
+
+impl Image for Op {
+    fn write(&self, out: &mut Vec<u64>) {
+        match self {
+            Self::Ask(asked) => {
+                out.push(0);
+                asked.write(out);
+            }
+            Self::Pump => out.push(1),
+            Self::Cancel(permit) => {
+                out.push(2);
+                permit.write(out);
+            }
+            Self::Claim(permits) => {
+                out.extend([3, permits.len() as u64]);
+                permits.iter().for_each(|permit| permit.write(out));
+            }
+            Self::Release(member, grant) => {
+                out.push(4);
+                member.write(out);
+                grant.write(out);
+            }
+            Self::Undo(member, grant) => {
+                out.push(5);
+                member.write(out);
+                grant.write(out);
+            }
+            Self::Settle(member, grant, actual) => {
+                out.push(6);
+                member.write(out);
+                grant.write(out);
+                actual.write(out);
+            }
+            Self::Clear(member) => {
+                out.push(7);
+                member.write(out);
+            }
+            Self::Quota(limit, quota) => {
+                out.extend([8, (*limit).into()]);
+                quota.write(out);
+            }
+            Self::Capacity(limit, capacity) => out.extend([9, (*limit).into(), *capacity]),
+            Self::Sync(limit, state, grant) => {
+                out.extend([10, (*limit).into()]);
+                state.write(out);
+                grant.write(out);
+            }
+            Self::Pause(pause) => {
+                out.push(11);
+                pause.write(out);
+            }
+            Self::Resume => out.push(12),
+            Self::Reset => out.push(13),
+            Self::Close => out.push(14),
+        }
+    }
+
+    fn read(words: &mut Words<'_>) -> Option<Self> {
+        Some(match words.word()? {
+            0 => Self::Ask(Asked::read(words)?),
+            1 => Self::Pump,
+            2 => Self::Cancel(u128::read(words)?),
+            3 => Self::Claim((0..words.count()?).map(|_| u128::read(words)).collect::<Option<_>>()?),
+            4 => Self::Release(Member::read(words)?, Grant::read(words)?),
+            5 => Self::Undo(Member::read(words)?, Grant::read(words)?),
+            6 => Self::Settle(Member::read(words)?, Grant::read(words)?, Demand::read(words)?),
+            7 => Self::Clear(Member::read(words)?),
+            8 => Self::Quota(read_index(words)?, Quota::read(words)?),
+            9 => Self::Capacity(read_index(words)?, words.word()?),
+            10 => Self::Sync(read_index(words)?, ServerState::read(words)?, Option::read(words)?),
+            11 => Self::Pause(Duration::read(words)?),
+            12 => Self::Resume,
+            13 => Self::Reset,
+            14 => Self::Close,
+            _ => return None,
+        })
+    }
+}
+
+impl Op {
+    /// The limits it names beside those of demands.
+    pub(crate) fn limit(&self) -> Option<Index> {
+        match self {
+            Self::Quota(limit, _) | Self::Capacity(limit, _) | Self::Sync(limit, ..) => Some(*limit),
+            _ => None,
+        }
+    }
+
+    /// The demands and charges it names.
+    pub(crate) fn demands(&self) -> impl Iterator<Item = &Demand> {
+        let (first, second) = match self {
+            Self::Ask(asked) => (Some(&asked.demand), None),
+            Self::Release(_, grant) | Self::Undo(_, grant) | Self::Sync(_, _, Some(grant)) => (Some(&grant.charged), None),
+            Self::Settle(_, grant, actual) => (Some(&grant.charged), Some(actual)),
+            _ => (None, None),
+        };
+        first.into_iter().chain(second)
+    }
+}

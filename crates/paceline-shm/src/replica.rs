@@ -1,0 +1,358 @@
+//! A set as one process sees it: core's engine, brought to its state by replaying what everybody did to it.
+//!
+//! Every member has such a replica and applies the same operations at the same instants in the same order, so all come to
+//! the same state, and each decision is core's own. Beside the set there are a row for each member, with what it holds,
+//! and the outcomes of waits that their owners have not yet claimed.
+
+use std::collections::{BTreeMap, HashMap};
+use std::time::Duration;
+
+use paceline::backend::Standing;
+use paceline_core::image::{Image, Words};
+use paceline_core::{
+    ChangeError, Decision, Demand, Events, Grant, Index, Order, Outcome, Refusal, Set, Ticket, Time, Waiter,
+};
+
+use crate::members::Member;
+use crate::op::{Asked, Key, Op, Patience};
+
+#[derive(Debug)]
+pub(crate) struct Replica {
+    set: Set<Key>,
+    /// The latest instant: time never goes back, whoever reads the clock.
+    pub(crate) now: Time,
+    /// The number of the latest arrival.
+    pub(crate) arrivals: u64,
+    rows: BTreeMap<Member, Row>,
+    tickets: HashMap<u128, Ticket>,
+    unclaimed: BTreeMap<u128, (Member, Verdict)>,
+    /// Whose waits were decided since this was last emptied.
+    pub(crate) decided: Vec<Key>,
+}
+
+/// What a member holds.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Row {
+    /// Permits that are out.
+    active: u64,
+    /// Units that these were charged, by limit.
+    held: Vec<u64>,
+}
+
+/// What became of a wait.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    Granted(Grant),
+    Refused(Refusal),
+    TooLate,
+}
+
+/// What an operation came to.
+#[derive(Debug)]
+pub(crate) enum Effect {
+    Nothing,
+    Granted(Grant),
+    Never(Refusal),
+    TooLate,
+    /// Refused for now.
+    Wait(Duration),
+    /// In the queue.
+    Queued,
+    /// What stands charged.
+    Settled(Grant),
+    Refused(ChangeError),
+}
+
+impl Replica {
+    pub(crate) fn new(set: Set<Key>, now: Time) -> Self {
+        let (rows, unclaimed) = (BTreeMap::new(), BTreeMap::new());
+        Self { set, now, arrivals: 0, rows, tickets: HashMap::new(), unclaimed, decided: Vec::new() }
+    }
+
+    /// Whether it can be applied at all: it names only what there is. Nothing else is trusted of what is read.
+    pub(crate) fn can_apply(&self, now: Time, op: &Op) -> bool {
+        let limits = self.set.limits().len();
+        now >= self.now
+            && op.limit().is_none_or(|limit| usize::from(limit) < limits)
+            && op.demands().all(|demand| self.set.has_all_of(demand))
+    }
+
+    /// Does what `op` says. Everything it leads to follows from it and the state.
+    pub(crate) fn apply(&mut self, now: Time, op: &Op) -> Effect {
+        self.now = now;
+        let mut events = Events::default();
+        let effect = self.act(now, op, &mut events);
+        for key in events.woken {
+            let Some(ticket) = self.tickets.remove(&key.permit) else { continue };
+            let Some(outcome) = self.set.collect(ticket) else { continue };
+            let verdict = match outcome {
+                Outcome::Granted(grant) => {
+                    self.give(key.member, &grant.charged);
+                    Verdict::Granted(grant)
+                }
+                Outcome::Refused(refusal) => Verdict::Refused(refusal),
+                Outcome::TimedOut => Verdict::TooLate,
+            };
+            self.unclaimed.insert(key.permit, (key.member, verdict));
+            self.decided.push(key);
+        }
+        effect
+    }
+
+    fn act(&mut self, now: Time, op: &Op, events: &mut Events<Key>) -> Effect {
+        match op {
+            Op::Ask(asked) => return self.ask(now, asked, events),
+            Op::Pump => self.set.pump(now, events),
+            Op::Cancel(permit) => {
+                if let Some(ticket) = self.tickets.remove(permit) {
+                    self.set.cancel(now, ticket, events);
+                }
+            }
+            Op::Claim(permits) => permits.iter().for_each(|permit| {
+                self.unclaimed.remove(permit);
+            }),
+            Op::Release(member, grant) => {
+                self.take(*member, &grant.charged);
+                self.set.release(now, grant, events);
+            }
+            Op::Undo(member, grant) => {
+                self.take(*member, &grant.charged);
+                self.set.undo(now, grant.clone());
+                self.set.pump(now, events);
+            }
+            Op::Settle(member, grant, actual) => return self.settle(now, *member, grant.clone(), actual, events),
+            Op::Clear(member) => self.clear(now, *member, events),
+            Op::Quota(limit, quota) => return changed(self.set.set_quota(now, *limit, *quota, events)),
+            Op::Capacity(limit, capacity) => return changed(self.set.set_capacity(now, *limit, *capacity, events)),
+            Op::Sync(limit, state, grant) => {
+                return changed(self.set.sync(now, *limit, state, grant.as_ref(), events));
+            }
+            Op::Pause(pause) => {
+                self.set.pause(now, *pause, events);
+            }
+            Op::Resume => self.set.resume(now, events),
+            Op::Reset => self.set.reset(now, events),
+            Op::Close => self.set.close(events),
+        }
+        Effect::Nothing
+    }
+
+    fn ask(&mut self, now: Time, asked: &Asked, events: &mut Events<Key>) -> Effect {
+        let Asked { key, demand, arrival, priority, patience } = asked;
+        self.arrivals = self.arrivals.max(arrival.number);
+        let order = Order::new(*arrival, *priority);
+        let mut demand = demand.clone();
+        let wait = match self.set.try_acquire(now, &mut demand, order, events) {
+            Decision::Granted => {
+                self.give(key.member, &demand);
+                return Effect::Granted(Grant { at: now, charged: demand });
+            }
+            Decision::Never(refusal) => return Effect::Never(refusal),
+            Decision::Wait(wait) => wait,
+        };
+        let deadline = match patience {
+            Patience::None => return Effect::Wait(wait),
+            Patience::Endless => None,
+            Patience::Until(then) => {
+                let outstanding = self.rows.values().any(|row| row.active > 0);
+                let at_best = self.set.at_best(now, &demand, outstanding);
+                if matches!(at_best, Decision::Wait(wait) if wait > then.since(now)) {
+                    return Effect::TooLate;
+                }
+                Some(*then)
+            }
+        };
+        let waiter = Waiter { demand, order, deadline, party: None, waker: Some(*key) };
+        let ticket = self.set.enqueue(now, waiter, events);
+        self.tickets.insert(key.permit, ticket);
+        Effect::Queued
+    }
+
+    fn settle(
+        &mut self,
+        now: Time,
+        member: Member,
+        mut grant: Grant,
+        actual: &Demand,
+        events: &mut Events<Key>,
+    ) -> Effect {
+        let before = grant.charged.clone();
+        for part in actual.parts() {
+            self.set.settle(now, &mut grant, part.limit, part.units, events);
+        }
+        let row = self.rows.entry(member).or_default();
+        row.subtract(&before);
+        row.add(&grant.charged);
+        Effect::Settled(grant)
+    }
+
+    fn clear(&mut self, now: Time, member: Member, events: &mut Events<Key>) {
+        self.unclaimed.retain(|_, (owner, _)| *owner != member);
+        let waiting = self.set.waiters().filter(|(_, key)| key.member == member);
+        let waiting: Vec<_> = waiting.map(|(ticket, key)| (ticket, key.permit)).collect();
+        for (ticket, permit) in waiting {
+            self.tickets.remove(&permit);
+            // What it is granted meanwhile, for those before it are gone, goes back with it.
+            self.set.cancel(now, ticket, events);
+        }
+        if let Some(row) = self.rows.remove(&member) {
+            let sums = row.held.iter().enumerate().map(|(limit, units)| (limit as Index, *units));
+            let grant = self.set.grant_of(now, sums.filter(|(_, units)| *units > 0));
+            self.set.release(now, &grant, events);
+        }
+    }
+
+    fn give(&mut self, member: Member, charged: &Demand) {
+        let row = self.rows.entry(member).or_default();
+        row.active = row.active.saturating_add(1);
+        row.add(charged);
+    }
+
+    fn take(&mut self, member: Member, charged: &Demand) {
+        if let Some(row) = self.rows.get_mut(&member) {
+            row.active = row.active.saturating_sub(1);
+            row.subtract(charged);
+        }
+    }
+
+    /// How a wait ended, if it did and its owner has not claimed it.
+    pub(crate) fn unclaimed(&self, permit: u128) -> Option<&Verdict> {
+        self.unclaimed.get(&permit).map(|(_, verdict)| verdict)
+    }
+
+    /// The permits of a member whose waits have ended.
+    pub(crate) fn unclaimed_of(&self, member: Member) -> impl Iterator<Item = u128> {
+        let own = self.unclaimed.iter().filter(move |(_, (owner, _))| *owner == member);
+        own.map(|(permit, _)| *permit)
+    }
+
+    /// Places of the queue that are taken.
+    pub(crate) fn places(&self) -> usize {
+        self.tickets.len() + self.unclaimed.len()
+    }
+
+    pub(crate) fn limits(&self) -> usize {
+        self.set.limits().len()
+    }
+
+    pub(crate) fn waiting(&self) -> usize {
+        self.set.waiting()
+    }
+
+    /// When time alone decides something next, and whose wait is the first.
+    pub(crate) fn next(&self) -> Option<(Time, Member)> {
+        let first = self.set.first()?;
+        Some((self.set.next().unwrap_or(Time::MAX), first.member))
+    }
+
+    /// Everybody who holds or waits for something.
+    pub(crate) fn present(&self) -> Vec<Member> {
+        let waiting = self.set.waiters().map(|(_, key)| key.member);
+        let holding = self.rows.iter().filter(|(_, row)| **row != Row::default()).map(|(member, _)| *member);
+        let unclaimed = self.unclaimed.values().map(|(member, _)| *member);
+        let mut present: Vec<_> = waiting.chain(holding).chain(unclaimed).collect();
+        present.sort_unstable();
+        present.dedup();
+        present
+    }
+
+    pub(crate) fn standing(&mut self, now: Time) -> Standing {
+        let active = self.rows.values().fold(0_u64, |sum, row| sum.saturating_add(row.active));
+        let members = self.present().len();
+        Standing { view: self.set.view(now), active, members }
+    }
+}
+
+fn changed(result: Result<(), ChangeError>) -> Effect {
+    result.map_or_else(Effect::Refused, |()| Effect::Nothing)
+}
+
+impl Row {
+    fn add(&mut self, charged: &Demand) {
+        for part in charged.parts() {
+            let at = usize::from(part.limit);
+            if self.held.len() <= at {
+                self.held.resize(at + 1, 0);
+            }
+            self.held[at] = self.held[at].saturating_add(part.units);
+        }
+    }
+
+    fn subtract(&mut self, charged: &Demand) {
+        for part in charged.parts() {
+            if let Some(held) = self.held.get_mut(usize::from(part.limit)) {
+                *held = held.saturating_sub(part.units);
+            }
+        }
+    }
+}
+
+impl Image for Verdict {
+    fn write(&self, out: &mut Vec<u64>) {
+        match self {
+            Self::Granted(grant) => {
+                out.push(0);
+                grant.write(out);
+            }
+            Self::Refused(Refusal::Closed) => out.push(1),
+            Self::Refused(Refusal::TooLarge { limit, asked, capacity }) => {
+                out.extend([2, (*limit).into(), *asked, *capacity]);
+            }
+            Self::TooLate => out.push(3),
+        }
+    }
+
+    fn read(words: &mut Words<'_>) -> Option<Self> {
+        Some(match words.word()? {
+            0 => Self::Granted(Grant::read(words)?),
+            1 => Self::Refused(Refusal::Closed),
+            2 => {
+                let limit = Index::try_from(words.word()?).ok()?;
+                Self::Refused(Refusal::TooLarge { limit, asked: words.word()?, capacity: words.word()? })
+            }
+            3 => Self::TooLate,
+            _ => return None,
+        })
+    }
+}
+
+impl Image for Replica {
+    fn write(&self, out: &mut Vec<u64>) {
+        out.extend([self.now.as_nanos(), self.arrivals]);
+        self.set.write(out);
+        out.push(self.rows.len() as u64);
+        for (member, row) in &self.rows {
+            member.write(out);
+            out.extend([row.active, row.held.len() as u64]);
+            out.extend(&row.held);
+        }
+        out.push(self.unclaimed.len() as u64);
+        for (permit, (member, verdict)) in &self.unclaimed {
+            permit.write(out);
+            member.write(out);
+            verdict.write(out);
+        }
+    }
+
+    fn read(words: &mut Words<'_>) -> Option<Self> {
+        let (now, arrivals) = (words.past()?, words.word()?);
+        let mut replica = Self { arrivals, ..Self::new(Set::read(words)?, now) };
+        replica.tickets = replica.set.waiters().map(|(ticket, key)| (key.permit, ticket)).collect();
+        let limits = replica.set.limits().len();
+        for _ in 0..words.count()? {
+            let (member, active) = (Member::read(words)?, words.word()?);
+            let count = words.count().filter(|count| *count <= limits)?;
+            let held = (0..count).map(|_| words.word()).collect::<Option<_>>()?;
+            replica.rows.insert(member, Row { active, held });
+        }
+        for _ in 0..words.count()? {
+            let (permit, member) = (u128::read(words)?, Member::read(words)?);
+            let verdict = Verdict::read(words)?;
+            if matches!(&verdict, Verdict::Granted(grant) if !replica.set.has_all_of(&grant.charged)) {
+                return None;
+            }
+            replica.unclaimed.insert(permit, (member, verdict));
+        }
+        (replica.tickets.len() == replica.set.waiting()).then_some(replica)
+    }
+}

@@ -1,0 +1,243 @@
+//! One shared set, as this process has it: its replica, and its own demands and permits.
+//!
+//! Every step takes this process's lock, then the set's, catches up with what others did, does its own, and lets both go;
+//! only then are wakers called and bells rung.
+
+mod ask;
+mod step;
+
+use std::collections::HashMap;
+use std::fmt;
+use std::hash::{BuildHasherDefault, Hasher};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::task::Waker;
+use std::time::{Duration, Instant};
+
+use paceline::backend::{Answer, Ask, BackendError, BoxFuture, Change, Home, PermitId, Standing};
+use paceline::{Clock, Time};
+use paceline_core::{Demand, Grant};
+use parking_lot::Mutex;
+
+use crate::error::Error;
+use crate::journal::Journal;
+use crate::keeper::Keeper;
+use crate::map::ForkMark;
+use crate::members::Members;
+use crate::op::Op;
+use crate::replica::{Effect, Replica, Verdict};
+
+pub(crate) use step::Step;
+
+/// What all sets of one member share.
+#[derive(Debug)]
+pub(crate) struct Membership {
+    pub(crate) members: Arc<Members>,
+    pub(crate) fork: ForkMark,
+    pub(crate) clock: Clock,
+    pub(crate) patience: Duration,
+    pub(crate) keeper: Keeper,
+}
+
+impl Drop for Membership {
+    fn drop(&mut self) {
+        // Its thread finds that it is gone.
+        if !self.fork.is_gone() {
+            self.members.ring(self.members.me());
+        }
+    }
+}
+
+pub(crate) struct Shared {
+    pub(crate) name: Arc<str>,
+    path: PathBuf,
+    journal: Journal,
+    pub(crate) membership: Arc<Membership>,
+    own: Mutex<Own>,
+}
+
+/// What only this process knows.
+#[derive(Debug)]
+struct Own {
+    /// The replica and up to where it has followed the journal.
+    seen: Option<(Replica, u64)>,
+    permits: HashMap<u128, Permit, BuildHasherDefault<Plain>>,
+    /// How many of these wait.
+    waiting: usize,
+    /// What could not be done while the lock was not to be had.
+    owed: Vec<Owed>,
+    /// When members were last looked after.
+    swept: Instant,
+    scratch: Vec<u64>,
+}
+
+/// A demand or permit of this process.
+#[derive(Debug)]
+enum Permit {
+    Waiting(Option<Waker>),
+    Over(Verdict),
+    Held { grant: Grant, told: bool },
+}
+
+#[derive(Debug)]
+enum Owed {
+    Forget(PermitId),
+    Settle(PermitId, Demand),
+}
+
+impl Own {
+    fn put(&mut self, permit: u128, new: Permit) -> Option<Permit> {
+        self.waiting += usize::from(matches!(new, Permit::Waiting(_)));
+        let old = self.permits.insert(permit, new);
+        self.waiting -= usize::from(matches!(old, Some(Permit::Waiting(_))));
+        old
+    }
+
+    fn take(&mut self, permit: PermitId) -> Option<Permit> {
+        let old = self.permits.remove(&permit.0);
+        self.waiting -= usize::from(matches!(old, Some(Permit::Waiting(_))));
+        old
+    }
+}
+
+/// Ids are random: any part of one is a hash.
+#[derive(Debug, Default)]
+struct Plain(u64);
+
+impl Hasher for Plain {
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.0 = self.0.rotate_left(8) ^ u64::from(*byte);
+        }
+    }
+
+    fn write_u128(&mut self, id: u128) {
+        self.0 = id as u64;
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}
+
+impl fmt::Debug for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shared").field("name", &self.name).field("path", &self.path).finish_non_exhaustive()
+    }
+}
+
+impl Shared {
+    pub(crate) fn new(name: Arc<str>, path: PathBuf, journal: Journal, membership: Arc<Membership>) -> Self {
+        let (permits, owed, scratch) = (HashMap::default(), Vec::new(), Vec::new());
+        let own = Own { seen: None, permits, waiting: 0, owed, swept: Instant::now(), scratch };
+        Self { name, path, journal, membership, own: Mutex::new(own) }
+    }
+
+    pub(crate) fn journal(&self) -> &Journal {
+        &self.journal
+    }
+
+    /// Looks whether time or somebody's death has decided something; when to look again, if anybody here waits.
+    pub(crate) fn tick(&self) -> Result<Option<(Time, bool)>, Error> {
+        self.step(|step| {
+            if step.sweep_is_due() {
+                step.sweep();
+            }
+            step.pump();
+            step.pay();
+            step.waits_here().then(|| step.next())
+        })
+    }
+
+    /// Takes no more part: what is held here is given back.
+    pub(crate) fn leave(&self) {
+        // Where that cannot be done now, others do it once the seat is free.
+        let _ = self.step(|step| step.execute(&Op::Clear(step.me())));
+    }
+
+    fn owe(&self, owed: Owed) {
+        self.own.lock().owed.push(owed);
+        // Without a thread, the next step pays.
+        let _ = self.membership.keeper.wake();
+    }
+
+    fn settle_now(&self, permit: PermitId, actual: &Demand) -> Result<(), Error> {
+        self.step(|step| step.settle(permit, actual))
+    }
+
+    fn forget_now(&self, permit: PermitId) -> Result<(), Error> {
+        self.step(|step| step.give_back(permit))
+    }
+}
+
+impl Home for Shared {
+    fn acquire<'a>(&'a self, ask: &'a Ask) -> BoxFuture<'a, Result<Answer, BackendError>> {
+        Box::pin(self.wait_for(ask))
+    }
+
+    fn try_acquire(&self, ask: &Ask) -> Result<Answer, BackendError> {
+        Ok(self.try_now(ask)?)
+    }
+
+    fn settle(&self, permit: PermitId, actual: Demand) {
+        if self.settle_now(permit, &actual).is_err() {
+            self.owe(Owed::Settle(permit, actual));
+        }
+    }
+
+    fn release(&self, permit: PermitId) -> BoxFuture<'_, Result<(), BackendError>> {
+        Box::pin(async move {
+            let given = self.forget_now(permit);
+            if given.is_err() {
+                self.owe(Owed::Forget(permit));
+            }
+            Ok(given?)
+        })
+    }
+
+    fn forget(&self, permit: PermitId) {
+        if self.forget_now(permit).is_err() {
+            self.owe(Owed::Forget(permit));
+        }
+    }
+
+    fn is_lost(&self, permit: PermitId) -> bool {
+        !self.own.lock().permits.contains_key(&permit.0)
+    }
+
+    fn change(&self, change: Change) -> Result<(), BackendError> {
+        let effect = self.step(|step| {
+            let op = match change {
+                Change::Quota(limit, quota) => Op::Quota(limit, quota),
+                Change::Capacity(limit, capacity) => Op::Capacity(limit, capacity),
+                Change::Sync(limit, state, permit) => Op::Sync(limit, state, permit.and_then(|permit| step.grant(permit))),
+                Change::Pause(pause) => Op::Pause(pause),
+                Change::Resume => Op::Resume,
+                Change::Reset => Op::Reset,
+                Change::Close => Op::Close,
+                _ => return Effect::Nothing,
+            };
+            step.execute(&op)
+        })?;
+        match effect {
+            Effect::Refused(why) => Err(BackendError { message: why.to_string(), retryable: false }),
+            _ => Ok(()),
+        }
+    }
+
+    fn standing(&self) -> Result<Standing, BackendError> {
+        Ok(self.step(|step| {
+            step.sweep();
+            step.pump();
+            step.standing()
+        })?)
+    }
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        if !self.membership.fork.is_gone() {
+            self.leave();
+        }
+    }
+}

@@ -1,0 +1,130 @@
+//! Demands of this process.
+
+use std::future::poll_fn;
+use std::task::{Context, Poll};
+
+use paceline::backend::{Answer, Ask, BackendError};
+use paceline_core::{Arrival, Time};
+
+use super::{Permit, Shared, Step};
+use crate::error::Error;
+use crate::op::{Asked, Key, Op, Patience};
+use crate::replica::{Effect, Verdict};
+
+impl Shared {
+    pub(super) fn try_now(&self, ask: &Ask) -> Result<Answer, Error> {
+        self.step(|step| {
+            let answer = step.ask(ask, Patience::None);
+            // Somebody who is gone may hold what it asks for.
+            if matches!(answer, Answer::Wait(_)) && step.sweep_is_due() {
+                step.sweep();
+                return step.ask(ask, Patience::None);
+            }
+            answer
+        })
+    }
+
+    /// Resolves once it is decided. This process's thread keeps the time, so it does not matter whether it is polled.
+    pub(super) async fn wait_for(&self, ask: &Ask) -> Result<Answer, BackendError> {
+        let mut begun = false;
+        let answer = poll_fn(|context| {
+            if std::mem::replace(&mut begun, true) {
+                return self.look(ask, context).map(Ok);
+            }
+            match self.begin(ask, context) {
+                Ok(None) => Poll::Pending,
+                Ok(Some(answer)) => Poll::Ready(Ok(answer)),
+                Err(error) => Poll::Ready(Err(error)),
+            }
+        });
+        Ok(answer.await?)
+    }
+
+    fn begin(&self, ask: &Ask, context: &Context<'_>) -> Result<Option<Answer>, Error> {
+        let answer = self.step(|step| {
+            if let Some(known) = step.permit(ask.permit) {
+                return Ok(known.answer(context));
+            }
+            let roomy = step.places_left();
+            let patience = match ask.within {
+                _ if !roomy => Patience::None,
+                None => Patience::Endless,
+                Some(within) => Patience::Until(step.now() + within),
+            };
+            let answer = step.ask(ask, patience);
+            match answer {
+                Answer::Wait(_) if !roomy => Err(()),
+                // A place in the queue; it may be decided by the end of this step.
+                Answer::Wait(_) => {
+                    step.keep(ask.permit, Permit::Waiting(Some(context.waker().clone())));
+                    Ok(None)
+                }
+                answer => Ok(Some(answer)),
+            }
+        })?;
+        match answer {
+            Ok(None) => {
+                self.membership.keeper.wake().map_err(Error::NoThread)?;
+                Ok(None)
+            }
+            Ok(answer) => Ok(answer),
+            Err(()) => Err(Error::TooManyWait { set: self.name.to_string(), most: self.journal.places() }),
+        }
+    }
+
+    /// What has become of a wait. Nothing is asked of the others: whoever decided it has said so here.
+    fn look(&self, ask: &Ask, context: &Context<'_>) -> Poll<Answer> {
+        if self.membership.fork.is_gone() {
+            return Poll::Pending;
+        }
+        let mut own = self.own.lock();
+        let answer = own.permits.get_mut(&ask.permit.0).map(|permit| permit.answer(context));
+        match answer {
+            Some(Some(answer)) => Poll::Ready(answer),
+            Some(None) => Poll::Pending,
+            None => Poll::Ready(Answer::TooLate),
+        }
+    }
+}
+
+impl Permit {
+    /// What there is to say to whoever asks; to be woken later where that is nothing yet.
+    fn answer(&mut self, context: &Context<'_>) -> Option<Answer> {
+        match self {
+            Self::Waiting(waker) => {
+                *waker = Some(context.waker().clone());
+                None
+            }
+            Self::Held { told, .. } => {
+                *told = true;
+                Some(Answer::Granted)
+            }
+            Self::Over(Verdict::Refused(refusal)) => Some(Answer::Never(*refusal)),
+            Self::Over(_) => Some(Answer::TooLate),
+        }
+    }
+}
+
+impl Step<'_> {
+    fn ask(&mut self, ask: &Ask, patience: Patience) -> Answer {
+        let waited = u64::try_from(ask.waited.as_nanos()).unwrap_or(u64::MAX);
+        let at = Time::from_nanos(self.now().as_nanos().saturating_sub(waited));
+        let asked = Asked {
+            key: Key { member: self.me(), permit: ask.permit.0 },
+            demand: ask.demand.clone(),
+            arrival: Arrival { at, number: self.next_arrival() },
+            priority: ask.priority,
+            patience,
+        };
+        match self.execute(&Op::Ask(asked)) {
+            Effect::Granted(grant) => {
+                self.keep(ask.permit, Permit::Held { grant, told: true });
+                Answer::Granted
+            }
+            Effect::Never(refusal) => Answer::Never(refusal),
+            Effect::Wait(wait) => Answer::Wait(wait),
+            Effect::Queued => Answer::Wait(std::time::Duration::MAX),
+            _ => Answer::TooLate,
+        }
+    }
+}

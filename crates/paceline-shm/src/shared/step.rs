@@ -1,0 +1,267 @@
+//! What is done under the lock.
+
+use std::task::Waker;
+use std::time::{Duration, Instant};
+
+use paceline::Time;
+use paceline::backend::{PermitId, Standing};
+use paceline_core::{Demand, Grant};
+
+use super::{Owed, Own, Permit, Shared};
+use crate::error::Error;
+use crate::journal::{CLAIMS, Damage};
+use crate::lock::{self, NotHeld};
+use crate::members::Member;
+use crate::op::{Key, Op};
+use crate::replica::{Effect, Replica, Verdict};
+
+/// How often members are looked after by those who wait: what a death costs the others.
+const SWEEP: Duration = Duration::from_millis(100);
+
+/// One step: both locks are held and the replica is up to date.
+pub(crate) struct Step<'a> {
+    shared: &'a Shared,
+    own: &'a mut Own,
+    now: Time,
+    /// To be woken afterwards: here, and elsewhere.
+    woken: Vec<Waker>,
+    rung: Vec<Member>,
+    damage: Option<Damage>,
+}
+
+impl Shared {
+    /// One step.
+    pub(crate) fn step<R>(&self, call: impl FnOnce(&mut Step<'_>) -> R) -> Result<R, Error> {
+        let membership = &self.membership;
+        // Before any lock: in a child they may be held by threads that are not there.
+        if membership.fork.is_gone() {
+            return Err(Error::Forked);
+        }
+        let mut own = self.own.lock();
+        let lock = lock::take(self.journal.lock(), &membership.members, membership.patience);
+        let lock = lock.map_err(|held| self.not_held(held))?;
+        let mut step = Step {
+            shared: self,
+            own: &mut own,
+            now: Time::ZERO,
+            woken: Vec::new(),
+            rung: Vec::new(),
+            damage: None,
+        };
+        let result = step.run(call);
+        let (woken, rung) = (step.woken, step.rung);
+        drop(lock);
+        drop(own);
+        woken.into_iter().for_each(Waker::wake);
+        rung.into_iter().for_each(|member| membership.members.ring(member));
+        result.map_err(|Damage(why)| Error::Damaged { path: self.path.clone(), why })
+    }
+
+    fn not_held(&self, held: NotHeld) -> Error {
+        match held {
+            NotHeld::By(member) => Error::Stuck {
+                set: self.name.to_string(),
+                pid: self.membership.members.pid(member),
+                seconds: self.membership.patience.as_secs(),
+            },
+            NotHeld::Damaged => Error::Damaged { path: self.path.clone(), why: "its lock is held by nobody" },
+        }
+    }
+}
+
+impl Step<'_> {
+    fn run<R>(&mut self, call: impl FnOnce(&mut Self) -> R) -> Result<R, Damage> {
+        let Own { seen, scratch, .. } = &mut *self.own;
+        let caught_up = self.shared.journal.catch_up(seen, scratch);
+        if caught_up.is_err() {
+            *seen = None;
+        }
+        let anew = caught_up?;
+        // Nobody's clock goes back in what all have seen.
+        self.now = self.shared.membership.clock.now().max(self.replica().now);
+        let before = self.replica().next();
+        self.note(anew);
+        let result = call(self);
+        self.note(false);
+        self.tell_time(before);
+        if self.damage.is_some() {
+            self.own.seen = None;
+        }
+        self.damage.map_or(Ok(result), Err)
+    }
+
+    /// Always there within a step: catching up has made it.
+    fn replica(&mut self) -> &mut Replica {
+        &mut self.own.seen.as_mut().expect("made by catching up").0
+    }
+
+    pub(crate) fn me(&self) -> Member {
+        self.shared.membership.members.me()
+    }
+
+    pub(super) fn now(&self) -> Time {
+        self.now
+    }
+
+    pub(super) fn places_left(&mut self) -> bool {
+        let places = self.shared.journal.places();
+        self.replica().places() < places
+    }
+
+    pub(super) fn next_arrival(&mut self) -> u64 {
+        self.replica().arrivals.wrapping_add(1)
+    }
+
+    /// Does an operation here and writes it down for everybody. What changed nothing is not written.
+    pub(crate) fn execute(&mut self, op: &Op) -> Effect {
+        let Own { seen: Some((replica, at)), scratch, .. } = &mut *self.own else { return Effect::Nothing };
+        if self.damage.is_some() {
+            return Effect::Nothing;
+        }
+        if let Err(damage) = self.shared.journal.make_room(replica, *at, scratch) {
+            self.damage = Some(damage);
+            return Effect::Nothing;
+        }
+        let waiting = replica.waiting() > 0;
+        let effect = replica.apply(self.now, op);
+        // Where others wait, even a refusal may have come after what time decided.
+        let nothing = matches!(effect, Effect::Wait(_) | Effect::Never(_) | Effect::TooLate) && !waiting;
+        if !nothing && !matches!(effect, Effect::Refused(_)) {
+            *at = self.shared.journal.append(*at, self.now, op, scratch);
+        }
+        effect
+    }
+
+    /// Takes note of what became of demands: one's own are claimed, for others a bell is rung.
+    fn note(&mut self, anew: bool) {
+        let me = self.me();
+        let replica = self.replica();
+        let mut decided = std::mem::take(&mut replica.decided);
+        if anew {
+            decided.extend(replica.unclaimed_of(me).map(|permit| Key { member: me, permit }));
+            decided.sort_unstable_by_key(|key| key.permit);
+            decided.dedup();
+        }
+        let mut claims = Vec::new();
+        for key in decided.drain(..) {
+            if key.member != me {
+                if !self.rung.contains(&key.member) {
+                    self.rung.push(key.member);
+                }
+                continue;
+            }
+            let Some(verdict) = self.replica().unclaimed(key.permit).cloned() else { continue };
+            claims.push(key.permit);
+            self.decide(key.permit, verdict);
+        }
+        self.replica().decided = decided;
+        for claims in claims.chunks(CLAIMS) {
+            self.execute(&Op::Claim(claims.to_vec()));
+        }
+    }
+
+    fn decide(&mut self, permit: u128, verdict: Verdict) {
+        let decided = match verdict {
+            Verdict::Granted(grant) => Permit::Held { grant, told: false },
+            over => Permit::Over(over),
+        };
+        match self.own.put(permit, decided) {
+            Some(Permit::Waiting(waker)) => self.woken.extend(waker),
+            // Nobody here asked for it.
+            _ => self.own.owed.push(Owed::Forget(PermitId(permit))),
+        }
+    }
+
+    /// Tells whoever keeps the time of the first that waits, where there is another first or another time.
+    fn tell_time(&mut self, before: Option<(Time, Member)>) {
+        let Some((next, first)) = self.replica().next() else { return };
+        let sooner = before.is_none_or(|(then, whose)| next < then || first != whose);
+        if sooner && !self.rung.contains(&first) {
+            self.rung.push(first);
+        }
+    }
+
+    /// Lets time decide what it can.
+    pub(crate) fn pump(&mut self) {
+        let now = self.now;
+        if self.replica().next().is_some_and(|(next, _)| next <= now) {
+            self.execute(&Op::Pump);
+            self.note(false);
+        }
+    }
+
+    /// Whether a demand of this process waits.
+    pub(crate) fn waits_here(&self) -> bool {
+        self.own.waiting > 0 || !self.own.owed.is_empty()
+    }
+
+    /// When to look next, and whether it is on this process to be in time.
+    pub(crate) fn next(&mut self) -> (Time, bool) {
+        let me = self.me();
+        self.replica().next().map_or((Time::MAX, false), |(next, first)| (next, first == me))
+    }
+
+    pub(crate) fn sweep_is_due(&self) -> bool {
+        self.own.swept.elapsed() >= SWEEP
+    }
+
+    /// Gives back what the dead held.
+    pub(crate) fn sweep(&mut self) {
+        self.own.swept = Instant::now();
+        let members = &self.shared.membership.members;
+        for member in self.replica().present() {
+            members.if_gone(member, || {
+                self.execute(&Op::Clear(member));
+            });
+        }
+        self.note(false);
+    }
+
+    /// Does what could not be done before.
+    pub(crate) fn pay(&mut self) {
+        for owed in std::mem::take(&mut self.own.owed) {
+            match owed {
+                Owed::Forget(permit) => self.give_back(permit),
+                Owed::Settle(permit, actual) => self.settle(permit, &actual),
+            }
+        }
+    }
+
+    pub(crate) fn grant(&self, permit: PermitId) -> Option<Grant> {
+        match self.own.permits.get(&permit.0) {
+            Some(Permit::Held { grant, .. }) => Some(grant.clone()),
+            _ => None,
+        }
+    }
+
+    pub(super) fn permit(&mut self, permit: PermitId) -> Option<&mut Permit> {
+        self.own.permits.get_mut(&permit.0)
+    }
+
+    pub(super) fn keep(&mut self, permit: PermitId, as_what: Permit) {
+        self.own.put(permit.0, as_what);
+    }
+
+    pub(crate) fn settle(&mut self, permit: PermitId, actual: &Demand) {
+        let Some(grant) = self.grant(permit) else { return };
+        let corrected = self.execute(&Op::Settle(self.me(), grant, actual.clone()));
+        if let (Effect::Settled(corrected), Some(Permit::Held { grant, .. })) = (corrected, self.permit(permit)) {
+            *grant = corrected;
+        }
+    }
+
+    pub(crate) fn give_back(&mut self, permit: PermitId) {
+        let me = self.me();
+        match self.own.take(permit) {
+            Some(Permit::Held { grant, told: true }) => self.execute(&Op::Release(me, grant)),
+            Some(Permit::Held { grant, told: false }) => self.execute(&Op::Undo(me, grant)),
+            Some(Permit::Waiting(_)) => self.execute(&Op::Cancel(permit.0)),
+            Some(Permit::Over(_)) | None => Effect::Nothing,
+        };
+    }
+
+    pub(crate) fn standing(&mut self) -> Standing {
+        let now = self.now;
+        self.replica().standing(now)
+    }
+}

@@ -1,0 +1,160 @@
+//! The backend: limit sets of one name, shared with other processes.
+
+use std::fs;
+use std::io;
+use std::sync::Arc;
+
+use paceline::backend::{BackendError, Home, LimitSpec, Remote};
+use paceline::{Algorithm, Clock};
+use paceline_core::{ChangeError, Limit, Set, Time};
+use parking_lot::Mutex;
+
+use crate::describe::difference;
+use crate::error::Error;
+use crate::file::Era;
+use crate::journal::{Journal, LIMITS};
+use crate::keeper::Keeper;
+use crate::map::ForkMark;
+use crate::members::{Members, census};
+use crate::options::Options;
+use crate::place::{Place, failed, set_of};
+use crate::replica::Replica;
+use crate::shared::{Membership, Shared};
+
+/// Limit sets shared with other processes: to be given to
+/// [`LimitSetBuilder::backend`](paceline::LimitSetBuilder::backend). Cloning gives another handle to the same
+/// membership, opening again another member.
+#[derive(Clone, Debug)]
+pub struct Shm(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    place: Place,
+    era: Era,
+    waiting: usize,
+    membership: Arc<Membership>,
+    sets: Mutex<Vec<Arc<Shared>>>,
+}
+
+impl Shm {
+    pub(crate) fn open(options: Options, name: &str) -> Result<Self, Error> {
+        let Options { directory, waiting, patience, clock } = options;
+        let place = Place::make(directory.as_deref(), name)?;
+        let era = Era::now()?;
+        let members = Arc::new(Members::join(place.clone(), era)?);
+        let fork = ForkMark::new().map_err(failed("watching for forks in", place.path()))?;
+        let kept = clock.is_some();
+        let clock = clock.unwrap_or_else(Clock::boot);
+        let membership = Arc::new_cyclic(|this| {
+            let keeper = Keeper::new(this.clone(), kept);
+            Membership { members, fork, clock, patience, keeper }
+        });
+        Ok(Self(Arc::new(Inner { place, era, waiting, membership, sets: Mutex::default() })))
+    }
+
+    pub(crate) fn remove(options: &Options, name: &str) -> Result<(), Error> {
+        let place = Place::named(options.directory.as_deref(), name)?;
+        // Whoever comes meanwhile finds these seats taken, or removed with all else.
+        let (count, _seats) = census(&place)?;
+        if count > 0 {
+            return Err(Error::InUse { path: place.path().to_owned(), count });
+        }
+        match fs::remove_dir_all(place.path()) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(failed("removing", place.path())(error)),
+            _ => Ok(()),
+        }
+    }
+
+    /// The names of the sets that are shared here, opened by whoever.
+    ///
+    /// # Errors
+    ///
+    /// What the system says where it refuses.
+    pub fn sets(&self) -> Result<Vec<Arc<str>>, Error> {
+        let path = self.0.place.sets();
+        let found = fs::read_dir(&path).and_then(Iterator::collect::<io::Result<Vec<_>>>);
+        let found = found.map_err(failed("listing", &path))?;
+        let mut names: Vec<Arc<str>> = found
+            .iter()
+            .filter_map(|entry| entry.file_name().to_str().and_then(set_of))
+            .map(Arc::from)
+            .collect();
+        names.sort();
+        Ok(names)
+    }
+
+    /// The limits that a set which is shared here was made with.
+    ///
+    /// # Errors
+    ///
+    /// What keeps its file from being read.
+    pub fn limits(&self, set: &str) -> Result<Vec<(Arc<str>, LimitSpec)>, Error> {
+        Ok(Journal::open(&self.0.place.set(set), self.0.era)?.described().to_vec())
+    }
+
+    /// Looks whether time has decided something in any of the sets of this handle: only for those who go by another clock
+    /// than the system's.
+    pub fn tick(&self) {
+        self.0.membership.keeper.tick(&self.0.membership);
+    }
+
+    fn home(&self, set: &Arc<str>, limits: &[(Arc<str>, LimitSpec)]) -> Result<Arc<Shared>, Error> {
+        let inner = &*self.0;
+        if inner.membership.fork.is_gone() {
+            return Err(Error::Forked);
+        }
+        let path = inner.place.set(set);
+        let differs = |known: &[(Arc<str>, LimitSpec)]| {
+            let what = difference(known, limits)?;
+            Some(Error::Limits { set: set.to_string(), what, path: inner.place.path().to_owned() })
+        };
+        let mut sets = inner.sets.lock();
+        if let Some(open) = sets.iter().find(|open| open.name == *set) {
+            return differs(open.journal().described()).map_or_else(|| Ok(Arc::clone(open)), Err);
+        }
+        if limits.len() > LIMITS {
+            return Err(Error::TooManyLimits { set: set.to_string(), count: limits.len(), most: LIMITS });
+        }
+        let now = inner.membership.clock.now();
+        let first = first(limits, now).map_err(|why| Error::Limits {
+            set: set.to_string(),
+            what: why.to_string(),
+            path: inner.place.path().to_owned(),
+        })?;
+        let journal = Journal::open_or_make(&path, inner.era, limits, inner.waiting, &first)?;
+        if let Some(error) = differs(journal.described()) {
+            return Err(error);
+        }
+        let home = Arc::new(Shared::new(Arc::clone(set), path, journal, Arc::clone(&inner.membership)));
+        // Damage is found now, and what the dead have left is cleared.
+        home.tick()?;
+        inner.membership.keeper.add(&home);
+        sets.push(Arc::clone(&home));
+        Ok(home)
+    }
+}
+
+fn first(limits: &[(Arc<str>, LimitSpec)], now: Time) -> Result<Replica, ChangeError> {
+    let limit = |(_, spec): &(Arc<str>, LimitSpec)| match spec {
+        LimitSpec::Rate(quota) => Ok(Limit::rate(*quota, now)?),
+        LimitSpec::Resource(capacity) => Limit::resource(*capacity),
+    };
+    let limits = limits.iter().map(limit).collect::<Result<Vec<_>, _>>()?;
+    Ok(Replica::new(Set::new(0, limits), now))
+}
+
+impl Remote for Shm {
+    fn algorithms(&self) -> &[Algorithm] {
+        &Algorithm::ALL
+    }
+
+    fn open(&self, set: &Arc<str>, limits: &[(Arc<str>, LimitSpec)]) -> Result<Arc<dyn Home>, BackendError> {
+        Ok(self.home(set, limits)?)
+    }
+}
+
+impl From<Shm> for Arc<dyn Remote> {
+    fn from(shm: Shm) -> Self {
+        Arc::new(shm) as Self
+    }
+}

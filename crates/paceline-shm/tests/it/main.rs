@@ -1,0 +1,6 @@
+//! What shared memory owes, with real processes where it takes some.
+#![cfg(target_os = "linux")]
+
+mod member;
+mod sharing;
+mod support;

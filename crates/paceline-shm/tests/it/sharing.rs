@@ -1,0 +1,71 @@
+//! Processes that share a set.
+
+use paceline::{Error, Quota};
+
+use crate::support::{Process, directory, set, until};
+
+fn holder(directory: &std::path::Path, amount: u64, capacity: u64) -> Process {
+    let mut process = Process::start(directory, "hold", &[amount.to_string(), capacity.to_string()]);
+    assert_eq!(process.says(), "ready");
+    process
+}
+
+#[test]
+fn two_processes_share_a_bucket_and_a_resource() {
+    let directory = directory();
+    let set = set(directory.path(), |set| set.calls(Quota::per_hour(3).burst(3)).concurrency(2));
+    let mut other = holder(directory.path(), 3, 2);
+    let first = set.try_acquire(()).unwrap();
+    other.tell("take");
+    assert_eq!(other.says(), "taken");
+    assert!(matches!(set.try_acquire(()), Err(Error::NotNow { .. })), "two are out");
+    drop(first);
+    let third = set.try_acquire(()).unwrap();
+    other.tell("give");
+    assert_eq!(other.says(), "given");
+    other.tell("take");
+    assert!(other.says().contains("no room"), "three calls were made this hour");
+    let snapshot = set.snapshot();
+    assert_eq!((snapshot.granted, snapshot.active), (3, 1));
+    assert_eq!(snapshot.limit("calls").unwrap().used, 3);
+    assert_eq!(snapshot.limit("concurrency").unwrap().used, 1);
+    drop(third);
+    other.finish();
+}
+
+#[test]
+fn what_a_killed_process_held_comes_back() {
+    let directory = directory();
+    let set = set(directory.path(), |set| set.calls(Quota::per_hour(10).burst(10)).concurrency(2));
+    let mut other = holder(directory.path(), 10, 2);
+    for _ in 0..2 {
+        other.tell("take");
+        assert_eq!(other.says(), "taken");
+    }
+    assert!(set.try_acquire(()).is_err());
+    other.kill();
+    until("its permits", || set.try_acquire(()).is_ok());
+    assert_eq!(set.snapshot().active, 0);
+    assert_eq!(set.snapshot().limit("calls").unwrap().used, 3, "what was charged stays charged");
+}
+
+#[test]
+fn a_wait_is_ended_by_another_process() {
+    let directory = directory();
+    let set = set(directory.path(), |set| set.calls(Quota::per_hour(10).burst(10)).concurrency(1));
+    let mut other = holder(directory.path(), 10, 1);
+    other.tell("take");
+    assert_eq!(other.says(), "taken");
+    let waiting = std::thread::scope(|scope| {
+        let waiting = scope.spawn(|| set.acquire_blocking(()).unwrap());
+        until("the wait", || set.snapshot().waiting == 1);
+        other.tell("give");
+        assert_eq!(other.says(), "given");
+        waiting.join().unwrap()
+    });
+    other.tell("take");
+    assert!(other.says().contains("no room"));
+    drop(waiting);
+    other.tell("wait");
+    assert_eq!(other.says(), "taken");
+}
