@@ -12,6 +12,11 @@
 //! Positions count words since the beginning and never wrap; a record lies at its position modulo the ring. Records that
 //! the current image covers may be overwritten; a new image is made before the ring would run out.
 
+#[cfg(test)]
+mod budget;
+#[cfg(test)]
+mod crashes;
+
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -25,7 +30,7 @@ use crate::file::{Era, HEADER, Wanted};
 use crate::map::Mapping;
 use crate::members::SEATS;
 use crate::op::Op;
-use crate::replica::Replica;
+use crate::replica::{Effect, Replica};
 
 /// The most limits a set can have.
 pub(crate) const LIMITS: usize = 64;
@@ -62,7 +67,7 @@ pub(crate) struct Journal {
     ring_words: usize,
     places: usize,
     #[cfg(test)]
-    pub(crate) budget: crate::budget::Budget,
+    budget: budget::Budget,
 }
 
 /// What no process of ours can have written.
@@ -132,7 +137,7 @@ impl Journal {
             ring_words,
             places,
             #[cfg(test)]
-            budget: crate::budget::Budget::default(),
+            budget: budget::Budget::default(),
         })
     }
 
@@ -194,8 +199,28 @@ impl Journal {
         Ok(anew)
     }
 
+    /// Does an operation on a replica that is up to date and writes it down for everybody. What changed nothing is not
+    /// written.
+    pub(crate) fn execute(
+        &self,
+        (replica, at): &mut (Replica, u64),
+        now: Time,
+        op: &Op,
+        scratch: &mut Vec<u64>,
+    ) -> Result<Effect, Damage> {
+        self.make_room(replica, *at, scratch)?;
+        let waiting = replica.waiting() > 0;
+        let effect = replica.apply(now, op);
+        // Where others wait, even a refusal may have come after what time decided.
+        let nothing = matches!(effect, Effect::Wait(_) | Effect::Never(_) | Effect::TooLate) && !waiting;
+        if !nothing && !matches!(effect, Effect::Refused(_)) {
+            *at = self.append(*at, now, op, scratch);
+        }
+        Ok(effect)
+    }
+
     /// Makes sure that a record fits behind the tail. Before the operation, since the image is of the state before it.
-    pub(crate) fn make_room(&self, replica: &Replica, at: u64, scratch: &mut Vec<u64>) -> Result<(), Damage> {
+    fn make_room(&self, replica: &Replica, at: u64, scratch: &mut Vec<u64>) -> Result<(), Damage> {
         let (which, covered) = self.current();
         if ((at - covered) as usize) < self.ring_words / 2 {
             return Ok(());
@@ -217,7 +242,7 @@ impl Journal {
     }
 
     /// Writes a record at the tail and commits it; where the tail is then.
-    pub(crate) fn append(&self, at: u64, now: Time, op: &Op, scratch: &mut Vec<u64>) -> u64 {
+    fn append(&self, at: u64, now: Time, op: &Op, scratch: &mut Vec<u64>) -> u64 {
         scratch.clear();
         scratch.extend([0, now.as_nanos()]);
         op.write(scratch);

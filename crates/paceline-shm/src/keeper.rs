@@ -2,7 +2,7 @@
 //!
 //! Futures wait without a thread each, and none of them has to be polled for the others to go on. The thread sleeps on the
 //! bell's futex until something can be decided. The member whose demand stands first wakes exactly then; the others a
-//! little later, should that one be stopped or gone; and all of them every tenth of a second, to look after the dead.
+//! little later, should that one be stopped or gone; and all of them twenty times a second, to look after the dead.
 
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -16,7 +16,7 @@ use crate::shared::{Membership, Shared};
 /// How much later others look than the one who should.
 const GRACE: Duration = Duration::from_millis(20);
 /// How often to look, whatever the time.
-const LOOK: Duration = Duration::from_millis(100);
+const LOOK: Duration = Duration::from_millis(50);
 /// How long to sleep where nobody waits.
 const REST: Duration = Duration::from_secs(3_600);
 

@@ -12,8 +12,6 @@
 //! Acquiring or releasing what is free: two locks, one look at the clock, core's decision, a dozen words written. What
 //! others did is replayed at about the cost of doing it. A state file takes about 1 MiB, and 33 KiB more for each limit.
 
-#[cfg(all(test, target_os = "linux"))]
-mod budget;
 #[cfg(target_os = "linux")]
 mod describe;
 mod error;

@@ -17,6 +17,9 @@ pub(crate) const DIRECTORY: &str = "PACELINE_SHM_DIR";
 
 const PRIVATE: u32 = 0o700;
 
+/// What the names of state files begin with.
+const SET: &str = "set-";
+
 /// Where the limits of one name live.
 #[derive(Clone, Debug)]
 pub(crate) struct Place(PathBuf);
@@ -70,7 +73,7 @@ impl Place {
 
     /// The state file of a set: its name, with what a file name cannot hold as `%` and hexadecimal digits.
     pub(crate) fn set(&self, set: &str) -> PathBuf {
-        let mut file = String::new();
+        let mut file = SET.to_owned();
         for byte in set.bytes() {
             match byte {
                 b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' => file.push(char::from(byte)),
@@ -81,17 +84,19 @@ impl Place {
     }
 }
 
-/// The set that a state file is of.
+/// The set that a state file is of; none for what is no state file, such as a draft of one.
 pub(crate) fn set_of(file: &str) -> Option<String> {
     let mut bytes = Vec::new();
-    let mut rest = file.bytes();
+    let mut rest = file.strip_prefix(SET)?.bytes();
     while let Some(byte) = rest.next() {
-        if byte != b'%' {
-            bytes.push(byte);
-            continue;
-        }
-        let digits = [rest.next()?, rest.next()?];
-        bytes.push(u8::from_str_radix(std::str::from_utf8(&digits).ok()?, 16).ok()?);
+        bytes.push(match byte {
+            b'%' => {
+                let digits = [rest.next()?, rest.next()?];
+                u8::from_str_radix(std::str::from_utf8(&digits).ok()?, 16).ok()?
+            }
+            b'.' => return None,
+            plain => plain,
+        });
     }
     String::from_utf8(bytes).ok()
 }
@@ -184,7 +189,8 @@ mod tests {
             let file = file.strip_prefix("/x/sets").unwrap().to_str().unwrap();
             assert_eq!(set_of(file).as_deref(), Some(name));
         }
-        assert_eq!(set_of("%zz"), None);
-        assert_eq!(set_of("%f"), None);
+        for file in ["set-%zz", "set-%f", "set-api.new-1-0", "other"] {
+            assert_eq!(set_of(file), None, "{file}");
+        }
     }
 }

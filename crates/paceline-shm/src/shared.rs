@@ -66,8 +66,8 @@ struct Own {
     waiting: usize,
     /// What could not be done while the lock was not to be had.
     owed: Vec<Owed>,
-    /// When members were last looked after.
-    swept: Instant,
+    /// When members were last looked after; by whoever comes, at once.
+    swept: Option<Instant>,
     scratch: Vec<u64>,
 }
 
@@ -129,7 +129,7 @@ impl fmt::Debug for Shared {
 impl Shared {
     pub(crate) fn new(name: Arc<str>, path: PathBuf, journal: Journal, membership: Arc<Membership>) -> Self {
         let (permits, owed, scratch) = (HashMap::default(), Vec::new(), Vec::new());
-        let own = Own { seen: None, permits, waiting: 0, owed, swept: Instant::now(), scratch };
+        let own = Own { seen: None, permits, waiting: 0, owed, swept: None, scratch };
         Self { name, path, journal, membership, own: Mutex::new(own) }
     }
 

@@ -16,7 +16,7 @@ use crate::op::{Key, Op};
 use crate::replica::{Effect, Replica, Verdict};
 
 /// How often members are looked after by those who wait: what a death costs the others.
-const SWEEP: Duration = Duration::from_millis(100);
+const SWEEP: Duration = Duration::from_millis(50);
 
 /// One step: both locks are held and the replica is up to date.
 pub(crate) struct Step<'a> {
@@ -112,24 +112,16 @@ impl Step<'_> {
         self.replica().arrivals.wrapping_add(1)
     }
 
-    /// Does an operation here and writes it down for everybody. What changed nothing is not written.
+    /// Does an operation here and for everybody.
     pub(crate) fn execute(&mut self, op: &Op) -> Effect {
-        let Own { seen: Some((replica, at)), scratch, .. } = &mut *self.own else { return Effect::Nothing };
+        let Own { seen: Some(seen), scratch, .. } = &mut *self.own else { return Effect::Nothing };
         if self.damage.is_some() {
             return Effect::Nothing;
         }
-        if let Err(damage) = self.shared.journal.make_room(replica, *at, scratch) {
+        self.shared.journal.execute(seen, self.now, op, scratch).unwrap_or_else(|damage| {
             self.damage = Some(damage);
-            return Effect::Nothing;
-        }
-        let waiting = replica.waiting() > 0;
-        let effect = replica.apply(self.now, op);
-        // Where others wait, even a refusal may have come after what time decided.
-        let nothing = matches!(effect, Effect::Wait(_) | Effect::Never(_) | Effect::TooLate) && !waiting;
-        if !nothing && !matches!(effect, Effect::Refused(_)) {
-            *at = self.shared.journal.append(*at, self.now, op, scratch);
-        }
-        effect
+            Effect::Nothing
+        })
     }
 
     /// Takes note of what became of demands: one's own are claimed, for others a bell is rung.
@@ -202,12 +194,12 @@ impl Step<'_> {
     }
 
     pub(crate) fn sweep_is_due(&self) -> bool {
-        self.own.swept.elapsed() >= SWEEP
+        self.own.swept.is_none_or(|swept| swept.elapsed() >= SWEEP)
     }
 
     /// Gives back what the dead held.
     pub(crate) fn sweep(&mut self) {
-        self.own.swept = Instant::now();
+        self.own.swept = Some(Instant::now());
         let members = &self.shared.membership.members;
         for member in self.replica().present() {
             members.if_gone(member, || {

@@ -1,9 +1,12 @@
 //! The other process of a test: does as its role says.
 
-use std::path::PathBuf;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use paceline::Quota;
 
+use crate::kills;
 use crate::support::set;
 
 /// Not a test: what the tests start as another process.
@@ -16,6 +19,7 @@ fn member() {
     let words: Vec<&str> = words.split_whitespace().collect();
     match (role.as_str(), &words[..]) {
         ("hold", [amount, capacity]) => hold(&directory, amount.parse().unwrap(), capacity.parse().unwrap()),
+        ("work", [number]) => work(&directory, number),
         (role, words) => panic!("no role {role} {words:?}"),
     }
 }
@@ -25,7 +29,7 @@ fn say(what: impl std::fmt::Display) {
 }
 
 /// Acquires when told to `take`, gives back when told to `give`.
-fn hold(directory: &std::path::Path, amount: u64, capacity: u64) {
+fn hold(directory: &Path, amount: u64, capacity: u64) {
     let set = set(directory, |set| set.calls(Quota::per_hour(amount).burst(amount)).concurrency(capacity));
     say("ready");
     let mut held = Vec::new();
@@ -49,4 +53,28 @@ fn hold(directory: &std::path::Path, amount: u64, capacity: u64) {
             other => panic!("told to {other}"),
         }
     }
+}
+
+/// Acquires and gives back as fast as it may, in four tasks, until its input ends or it is killed. Writes down from when to
+/// when it held what.
+fn work(directory: &Path, number: &str) {
+    let set = set(directory, kills::described);
+    std::thread::spawn(|| {
+        std::io::stdin().lines().for_each(drop);
+        std::process::exit(0);
+    });
+    let log = directory.join(format!("log-{number}"));
+    let log = std::fs::OpenOptions::new().create(true).append(true).open(log).unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    let work = async |task: u64| {
+        for round in 0_u64.. {
+            let permit = set.acquire([("tokens", 10 + task)]).await.unwrap();
+            writeln!(&log, "from {task} {} .", kills::now()).unwrap();
+            tokio::time::sleep(Duration::from_millis(1 + (round + task) % 4)).await;
+            permit.settle([("tokens", 5)]).unwrap();
+            writeln!(&log, "to {task} {} .", kills::now()).unwrap();
+            drop(permit);
+        }
+    };
+    runtime.block_on(async { tokio::join!(work(0), work(1), work(2), work(3)) });
 }

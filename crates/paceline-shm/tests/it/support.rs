@@ -1,7 +1,7 @@
 //! Directories, sets and other processes for tests.
 
 use std::io::{BufRead as _, BufReader, Write as _};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -96,9 +96,4 @@ pub(crate) fn until(what: &str, mut done: impl FnMut() -> bool) {
         assert!(began.elapsed() < Duration::from_secs(10), "{what} did not come");
         std::thread::sleep(Duration::from_millis(2));
     }
-}
-
-/// Where members write what they were granted.
-pub(crate) fn log(directory: &Path, number: usize) -> PathBuf {
-    directory.join(format!("log-{number}"))
 }

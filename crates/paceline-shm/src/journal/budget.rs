@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Writes that are left; by default without end.
 #[derive(Debug)]
-pub(crate) struct Budget(AtomicU64);
+pub(super) struct Budget(AtomicU64);
 
 impl Default for Budget {
     fn default() -> Self {
@@ -13,16 +13,16 @@ impl Default for Budget {
 }
 
 impl Budget {
-    pub(crate) fn set(&self, writes: u64) {
+    pub(super) fn set(&self, writes: u64) {
         self.0.store(writes, Ordering::SeqCst);
     }
 
     /// Whether it lives to do one more.
-    pub(crate) fn spend(&self) -> bool {
+    pub(super) fn spend(&self) -> bool {
         self.0.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_ok()
     }
 
-    pub(crate) fn left(&self) -> u64 {
+    pub(super) fn left(&self) -> u64 {
         self.0.load(Ordering::SeqCst)
     }
 }
