@@ -54,6 +54,8 @@ pub(crate) enum Op {
     Settle(Member, Grant, Demand),
     /// A member is gone: what it held and waited for is not its any more.
     Clear(Member),
+    /// A member does not take note of what it was granted: others go first until it asks again.
+    PassBy(Member),
     Quota(Index, Quota),
     Capacity(Index, u64),
     Sync(Index, ServerState, Option<Grant>),
@@ -176,6 +178,10 @@ impl Image for Op {
             Self::Resume => out.push(12),
             Self::Reset => out.push(13),
             Self::Close => out.push(14),
+            Self::PassBy(member) => {
+                out.push(15);
+                member.write(out);
+            }
         }
     }
 
@@ -196,6 +202,7 @@ impl Image for Op {
             12 => Self::Resume,
             13 => Self::Reset,
             14 => Self::Close,
+            15 => Self::PassBy(Member::read(words)?),
             _ => return None,
         })
     }

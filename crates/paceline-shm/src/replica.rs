@@ -122,6 +122,7 @@ impl Replica {
             }
             Op::Settle(member, grant, actual) => return self.settle(now, *member, grant.clone(), actual, events),
             Op::Clear(member) => self.clear(now, *member, events),
+            Op::PassBy(member) => self.pass_by(now, *member, events),
             Op::Quota(limit, quota) => return changed(self.set.set_quota(now, *limit, *quota, events)),
             Op::Capacity(limit, capacity) => return changed(self.set.set_capacity(now, *limit, *capacity, events)),
             Op::Sync(limit, state, grant) => {
@@ -140,6 +141,9 @@ impl Replica {
     fn ask(&mut self, now: Time, asked: &Asked, events: &mut Events<Key>) -> Effect {
         let Asked { key, demand, arrival, priority, patience } = asked;
         self.arrivals = self.arrivals.max(arrival.number);
+        if self.tickets.contains_key(&key.permit) {
+            return Effect::Queued;
+        }
         let order = Order::new(*arrival, *priority);
         let mut demand = demand.clone();
         let wait = match self.set.try_acquire(now, &mut demand, order, events) {
@@ -188,18 +192,42 @@ impl Replica {
 
     fn clear(&mut self, now: Time, member: Member, events: &mut Events<Key>) {
         self.unclaimed.retain(|_, (owner, _)| *owner != member);
-        let waiting = self.set.waiters().filter(|(_, key)| key.member == member);
-        let waiting: Vec<_> = waiting.map(|(ticket, key)| (ticket, key.permit)).collect();
-        for (ticket, permit) in waiting {
-            self.tickets.remove(&permit);
-            // What it is granted meanwhile, for those before it are gone, goes back with it.
-            self.set.cancel(now, ticket, events);
-        }
+        self.cancel_all(now, member, events);
         if let Some(row) = self.rows.remove(&member) {
             let sums = row.held.iter().enumerate().map(|(limit, units)| (limit as Index, *units));
             let grant = self.set.grant_of(now, sums.filter(|(_, units)| *units > 0));
             self.set.release(now, &grant, events);
         }
+    }
+
+    /// Its owner is told that nothing has become of these demands.
+    fn pass_by(&mut self, now: Time, member: Member, events: &mut Events<Key>) {
+        let granted = self.unclaimed.iter().filter(|(_, (owner, verdict))| {
+            *owner == member && matches!(verdict, Verdict::Granted(_))
+        });
+        let granted: Vec<u128> = granted.map(|(permit, _)| *permit).collect();
+        let mut passed = self.cancel_all(now, member, events);
+        for permit in granted {
+            if let Some((_, Verdict::Granted(grant))) = self.unclaimed.remove(&permit) {
+                self.take(member, &grant.charged);
+                self.set.undo(now, grant);
+                passed.push(permit);
+            }
+        }
+        self.set.pump(now, events);
+        self.decided.extend(passed.into_iter().map(|permit| Key { member, permit }));
+    }
+
+    /// Ends all waiting of a member.
+    fn cancel_all(&mut self, now: Time, member: Member, events: &mut Events<Key>) -> Vec<u128> {
+        let waiting = self.set.waiters().filter(|(_, key)| key.member == member);
+        let waiting: Vec<_> = waiting.map(|(ticket, key)| (ticket, key.permit)).collect();
+        for (ticket, permit) in &waiting {
+            self.tickets.remove(permit);
+            // What it is granted meanwhile, for those before it are gone, goes back with it.
+            self.set.cancel(now, *ticket, events);
+        }
+        waiting.into_iter().map(|(_, permit)| permit).collect()
     }
 
     fn give(&mut self, member: Member, charged: &Demand) {
@@ -218,6 +246,20 @@ impl Replica {
     /// How a wait ended, if it did and its owner has not claimed it.
     pub(crate) fn unclaimed(&self, permit: u128) -> Option<&Verdict> {
         self.unclaimed.get(&permit).map(|(_, verdict)| verdict)
+    }
+
+    pub(crate) fn is_waiting(&self, permit: u128) -> bool {
+        self.tickets.contains_key(&permit)
+    }
+
+    /// Members that were granted something at `then` or before and have not taken note.
+    pub(crate) fn slow(&self, then: Time) -> Vec<Member> {
+        let slow = self.unclaimed.values().filter(|(_, verdict)| {
+            matches!(verdict, Verdict::Granted(grant) if grant.at <= then)
+        });
+        let mut slow: Vec<_> = slow.map(|(member, _)| *member).collect();
+        slow.dedup();
+        slow
     }
 
     /// The permits of a member whose waits have ended.

@@ -24,7 +24,7 @@ use crate::journal::Journal;
 use crate::keeper::Keeper;
 use crate::map::ForkMark;
 use crate::members::Members;
-use crate::op::Op;
+use crate::op::{Asked, Op};
 use crate::replica::{Effect, Replica, Verdict};
 
 pub(crate) use step::Step;
@@ -74,7 +74,11 @@ struct Own {
 /// A demand or permit of this process.
 #[derive(Debug)]
 enum Permit {
-    Waiting(Option<Waker>),
+    Waiting {
+        waker: Option<Waker>,
+        /// To ask again, should others have gone first while this process stood still.
+        asked: Box<Asked>,
+    },
     Over(Verdict),
     Held { grant: Grant, told: bool },
 }
@@ -85,17 +89,23 @@ enum Owed {
     Settle(PermitId, Demand),
 }
 
+impl Permit {
+    fn waits(&self) -> bool {
+        matches!(self, Self::Waiting { .. })
+    }
+}
+
 impl Own {
     fn put(&mut self, permit: u128, new: Permit) -> Option<Permit> {
-        self.waiting += usize::from(matches!(new, Permit::Waiting(_)));
+        self.waiting += usize::from(new.waits());
         let old = self.permits.insert(permit, new);
-        self.waiting -= usize::from(matches!(old, Some(Permit::Waiting(_))));
+        self.waiting -= usize::from(old.as_ref().is_some_and(Permit::waits));
         old
     }
 
     fn take(&mut self, permit: PermitId) -> Option<Permit> {
         let old = self.permits.remove(&permit.0);
-        self.waiting -= usize::from(matches!(old, Some(Permit::Waiting(_))));
+        self.waiting -= usize::from(old.as_ref().is_some_and(Permit::waits));
         old
     }
 }

@@ -2,8 +2,9 @@
 
 use std::future::poll_fn;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
-use paceline::backend::{Answer, Ask, BackendError};
+use paceline::backend::{Answer, Ask, BackendError, PermitId};
 use paceline_core::{Arrival, Time};
 
 use super::{Permit, Shared, Step};
@@ -14,11 +15,12 @@ use crate::replica::{Effect, Verdict};
 impl Shared {
     pub(super) fn try_now(&self, ask: &Ask) -> Result<Answer, Error> {
         self.step(|step| {
-            let answer = step.ask(ask, Patience::None);
+            let asked = step.asked(ask, Patience::None);
+            let answer = step.ask(&asked);
             // Somebody who is gone may hold what it asks for.
             if matches!(answer, Answer::Wait(_)) && step.sweep_is_due() {
                 step.sweep();
-                return step.ask(ask, Patience::None);
+                return step.ask(&asked);
             }
             answer
         })
@@ -51,12 +53,13 @@ impl Shared {
                 None => Patience::Endless,
                 Some(within) => Patience::Until(step.now() + within),
             };
-            let answer = step.ask(ask, patience);
-            match answer {
+            let asked = step.asked(ask, patience);
+            match step.ask(&asked) {
                 Answer::Wait(_) if !roomy => Err(()),
                 // A place in the queue; it may be decided by the end of this step.
                 Answer::Wait(_) => {
-                    step.keep(ask.permit, Permit::Waiting(Some(context.waker().clone())));
+                    let (waker, asked) = (Some(context.waker().clone()), Box::new(asked));
+                    step.keep(ask.permit, Permit::Waiting { waker, asked });
                     Ok(None)
                 }
                 answer => Ok(Some(answer)),
@@ -91,7 +94,7 @@ impl Permit {
     /// What there is to say to whoever asks; to be woken later where that is nothing yet.
     fn answer(&mut self, context: &Context<'_>) -> Option<Answer> {
         match self {
-            Self::Waiting(waker) => {
+            Self::Waiting { waker, .. } => {
                 *waker = Some(context.waker().clone());
                 None
             }
@@ -106,24 +109,27 @@ impl Permit {
 }
 
 impl Step<'_> {
-    fn ask(&mut self, ask: &Ask, patience: Patience) -> Answer {
+    fn asked(&mut self, ask: &Ask, patience: Patience) -> Asked {
         let waited = u64::try_from(ask.waited.as_nanos()).unwrap_or(u64::MAX);
         let at = Time::from_nanos(self.now().as_nanos().saturating_sub(waited));
-        let asked = Asked {
+        Asked {
             key: Key { member: self.me(), permit: ask.permit.0 },
             demand: ask.demand.clone(),
             arrival: Arrival { at, number: self.next_arrival() },
             priority: ask.priority,
             patience,
-        };
-        match self.execute(&Op::Ask(asked)) {
+        }
+    }
+
+    fn ask(&mut self, asked: &Asked) -> Answer {
+        match self.execute(&Op::Ask(asked.clone())) {
             Effect::Granted(grant) => {
-                self.keep(ask.permit, Permit::Held { grant, told: true });
+                self.keep(PermitId(asked.key.permit), Permit::Held { grant, told: true });
                 Answer::Granted
             }
             Effect::Never(refusal) => Answer::Never(refusal),
             Effect::Wait(wait) => Answer::Wait(wait),
-            Effect::Queued => Answer::Wait(std::time::Duration::MAX),
+            Effect::Queued => Answer::Wait(Duration::MAX),
             _ => Answer::TooLate,
         }
     }

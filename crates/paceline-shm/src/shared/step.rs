@@ -12,11 +12,14 @@ use crate::error::Error;
 use crate::journal::{CLAIMS, Damage};
 use crate::lock::{self, NotHeld};
 use crate::members::Member;
-use crate::op::{Key, Op};
+use crate::op::{Asked, Key, Op};
 use crate::replica::{Effect, Replica, Verdict};
 
 /// How often members are looked after by those who wait: what a death costs the others.
 const SWEEP: Duration = Duration::from_millis(50);
+
+/// How many nanoseconds a member has to take note of what it was granted: one that takes longer is stopped, or as good as.
+const SLOW: u64 = 250_000_000;
 
 /// One step: both locks are held and the replica is up to date.
 pub(crate) struct Step<'a> {
@@ -130,26 +133,54 @@ impl Step<'_> {
         let replica = self.replica();
         let mut decided = std::mem::take(&mut replica.decided);
         if anew {
-            decided.extend(replica.unclaimed_of(me).map(|permit| Key { member: me, permit }));
-            decided.sort_unstable_by_key(|key| key.permit);
-            decided.dedup();
+            let mut own: Vec<u128> = replica.unclaimed_of(me).collect();
+            own.extend(self.own.permits.iter().filter(|(_, permit)| permit.waits()).map(|(permit, _)| *permit));
+            decided.extend(own.into_iter().map(|permit| Key { member: me, permit }));
         }
-        let mut claims = Vec::new();
+        // Granted, passed by and asked again are one matter: what counts is how it stands now.
+        decided.sort_unstable_by_key(|key| key.permit);
+        decided.dedup();
+        let (mut claims, mut passed) = (Vec::new(), Vec::new());
         for key in decided.drain(..) {
             if key.member != me {
                 if !self.rung.contains(&key.member) {
                     self.rung.push(key.member);
                 }
-                continue;
+            } else if let Some(verdict) = self.replica().unclaimed(key.permit).cloned() {
+                claims.push(key.permit);
+                self.decide(key.permit, verdict);
+            } else if !self.replica().is_waiting(key.permit) {
+                passed.push(key.permit);
             }
-            let Some(verdict) = self.replica().unclaimed(key.permit).cloned() else { continue };
-            claims.push(key.permit);
-            self.decide(key.permit, verdict);
         }
         self.replica().decided = decided;
         for claims in claims.chunks(CLAIMS) {
             self.execute(&Op::Claim(claims.to_vec()));
         }
+        if !passed.is_empty() {
+            self.ask_again(passed);
+        }
+    }
+
+    /// Others have gone first while this process stood still: its demands take their old places again.
+    fn ask_again(&mut self, passed: Vec<u128>) {
+        let mut again: Vec<Asked> = Vec::new();
+        for permit in passed {
+            if let Some(Permit::Waiting { asked, .. }) = self.own.permits.get(&permit) {
+                again.push(Asked::clone(asked));
+            }
+        }
+        again.sort_by_key(|asked| asked.arrival.number);
+        for asked in again {
+            let verdict = match self.execute(&Op::Ask(asked.clone())) {
+                Effect::Granted(grant) => Verdict::Granted(grant),
+                Effect::Never(refusal) => Verdict::Refused(refusal),
+                Effect::Queued => continue,
+                _ => Verdict::TooLate,
+            };
+            self.decide(asked.key.permit, verdict);
+        }
+        self.note(false);
     }
 
     fn decide(&mut self, permit: u128, verdict: Verdict) {
@@ -158,7 +189,7 @@ impl Step<'_> {
             over => Permit::Over(over),
         };
         match self.own.put(permit, decided) {
-            Some(Permit::Waiting(waker)) => self.woken.extend(waker),
+            Some(Permit::Waiting { waker, .. }) => self.woken.extend(waker),
             // Nobody here asked for it.
             _ => self.own.owed.push(Owed::Forget(PermitId(permit))),
         }
@@ -197,7 +228,7 @@ impl Step<'_> {
         self.own.swept.is_none_or(|swept| swept.elapsed() >= SWEEP)
     }
 
-    /// Gives back what the dead held.
+    /// Gives back what the dead held, and what those who stand still were granted.
     pub(crate) fn sweep(&mut self) {
         self.own.swept = Some(Instant::now());
         let members = &self.shared.membership.members;
@@ -205,6 +236,12 @@ impl Step<'_> {
             members.if_gone(member, || {
                 self.execute(&Op::Clear(member));
             });
+        }
+        let (me, then) = (self.me(), Time::from_nanos(self.now.as_nanos().saturating_sub(SLOW)));
+        for member in self.replica().slow(then) {
+            if member != me {
+                self.execute(&Op::PassBy(member));
+            }
         }
         self.note(false);
     }
@@ -247,7 +284,7 @@ impl Step<'_> {
         match self.own.take(permit) {
             Some(Permit::Held { grant, told: true }) => self.execute(&Op::Release(me, grant)),
             Some(Permit::Held { grant, told: false }) => self.execute(&Op::Undo(me, grant)),
-            Some(Permit::Waiting(_)) => self.execute(&Op::Cancel(permit.0)),
+            Some(Permit::Waiting { .. }) => self.execute(&Op::Cancel(permit.0)),
             Some(Permit::Over(_)) | None => Effect::Nothing,
         };
     }

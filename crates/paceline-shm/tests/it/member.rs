@@ -19,7 +19,7 @@ fn member() {
     let words: Vec<&str> = words.split_whitespace().collect();
     match (role.as_str(), &words[..]) {
         ("hold", [amount, capacity]) => hold(&directory, amount.parse().unwrap(), capacity.parse().unwrap()),
-        ("work", [number]) => work(&directory, number),
+        ("work", [number, tasks]) => work(&directory, number, tasks.parse().unwrap()),
         (role, words) => panic!("no role {role} {words:?}"),
     }
 }
@@ -55,9 +55,9 @@ fn hold(directory: &Path, amount: u64, capacity: u64) {
     }
 }
 
-/// Acquires and gives back as fast as it may, in four tasks, until its input ends or it is killed. Writes down from when to
+/// Acquires and gives back as fast as it may, in some tasks, until its input ends or it is killed. Writes down from when to
 /// when it held what.
-fn work(directory: &Path, number: &str) {
+fn work(directory: &Path, number: &str, tasks: u64) {
     let set = set(directory, kills::described);
     std::thread::spawn(|| {
         std::io::stdin().lines().for_each(drop);
@@ -76,5 +76,6 @@ fn work(directory: &Path, number: &str) {
             drop(permit);
         }
     };
-    runtime.block_on(async { tokio::join!(work(0), work(1), work(2), work(3)) });
+    let all = (0..tasks).map(work);
+    runtime.block_on(futures_util::future::join_all(all));
 }
