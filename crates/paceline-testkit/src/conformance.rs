@@ -1,136 +1,138 @@
 //! The behaviour that every backend owes, as checks that panic.
 //!
 //! They speak to a backend through [`LimitSet`], as its users do, and to the seam itself where a user cannot (an answer
-//! that was lost). Each needs a fresh backend and a tokio runtime; under a paused clock they take no time.
+//! that was lost). So the sets of one process are held to the same. Each check needs a fresh place and a tokio runtime;
+//! under a paused clock it takes no time.
 
+mod basics;
+mod changes;
+mod order;
+mod seam;
+mod windows;
+
+use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use paceline::backend::{Answer, Ask, LimitSpec, PermitId, Remote};
-use paceline::{Error, LimitSet, Priority, Quota};
+use paceline::backend::Remote;
+use paceline::{Algorithm, Error, LimitSet, LimitSetBuilder, Permit, Quota};
 
-/// A set of 2 calls a second, 100 tokens a second and 2 at once.
-fn set<B: Remote + Clone>(backend: &B) -> LimitSet {
-    let backend: Arc<dyn Remote> = Arc::new(backend.clone());
+/// Where sets can live, with nothing in it.
+pub trait Place {
+    /// Makes a set here.
+    ///
+    /// # Errors
+    ///
+    /// As [`LimitSetBuilder::build`].
+    fn make(&self, described: LimitSetBuilder) -> Result<LimitSet, Error>;
+
+    /// Somebody else's handle to a set that was made here of that description.
+    ///
+    /// # Errors
+    ///
+    /// As [`LimitSetBuilder::build`].
+    fn other(&self, set: &LimitSet, described: LimitSetBuilder) -> Result<LimitSet, Error>;
+
+    /// The backend, if there is one.
+    fn remote(&self) -> Option<Arc<dyn Remote>>;
+
+    /// How rates can be counted here.
+    fn algorithms(&self) -> Vec<Algorithm> {
+        self.remote().map_or_else(|| Algorithm::ALL.to_vec(), |remote| remote.algorithms().to_vec())
+    }
+}
+
+/// Sets in this process.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct InProcess;
+
+impl Place for InProcess {
+    fn make(&self, described: LimitSetBuilder) -> Result<LimitSet, Error> {
+        described.build()
+    }
+
+    fn other(&self, set: &LimitSet, _: LimitSetBuilder) -> Result<LimitSet, Error> {
+        Ok(set.clone())
+    }
+
+    fn remote(&self) -> Option<Arc<dyn Remote>> {
+        None
+    }
+}
+
+/// Sets behind a backend; others have another handle to the same state.
+#[derive(Clone, Debug)]
+pub struct Behind<B>(pub B);
+
+impl<B: Remote + Clone> Place for Behind<B> {
+    fn make(&self, described: LimitSetBuilder) -> Result<LimitSet, Error> {
+        let backend: Arc<dyn Remote> = Arc::new(self.0.clone());
+        described.backend(backend).build()
+    }
+
+    fn other(&self, _: &LimitSet, described: LimitSetBuilder) -> Result<LimitSet, Error> {
+        self.make(described)
+    }
+
+    fn remote(&self) -> Option<Arc<dyn Remote>> {
+        Some(Arc::new(self.0.clone()))
+    }
+}
+
+/// Runs every check, in a fresh place each.
+pub async fn all<P: Place, F: Future<Output = P>>(fresh: impl Fn() -> F) {
+    macro_rules! each {
+        ($($module:ident: $($check:ident)*;)*) => {
+            $($(
+                println!(concat!(stringify!($module), "::", stringify!($check)));
+                $module::$check(&fresh().await).await;
+            )*)*
+        };
+    }
+    each! {
+        basics: grants_all_or_nothing gives_back_what_is_dropped an_empty_set_never_waits settles late_refunds_give_nothing
+            overruns_are_a_debt refuses_what_can_never_be others_share_it says_how_it_stands;
+        order: waits_in_order urgent_demands_go_first small_ones_pass_only_on_what_is_left_over keeps_deadlines
+            a_dropped_wait_leaves_nothing a_grant_that_nobody_took_is_undone;
+        changes: capacities_grow_and_shrink quotas_change a_gate_holds_everybody_back a_refusal_pauses_everybody
+            the_service_has_the_last_word resets closing_ends_all_waits wrong_changes_change_nothing;
+        windows: no_window_holds_more_than_promised a_window_is_exact_to_the_instant charges_are_held_until_completion;
+        seam: asking_again_charges_once giving_back_twice_gives_once names_what_differs what_it_cannot_count_is_refused;
+    }
+}
+
+/// 2 calls a second, 100 tokens a second and 2 at once.
+fn described() -> LimitSetBuilder {
     let set = LimitSet::builder("conformance").calls(Quota::per_second(2)).rate("tokens", Quota::per_second(100));
-    set.concurrency(2).backend(backend).build().expect("the description is sound")
+    set.concurrency(2)
 }
 
-/// Runs every check on a fresh backend each.
-pub async fn all<B: Remote + Clone, F: Future<Output = B>>(fresh: impl Fn() -> F) {
-    grants_all_or_nothing(fresh().await).await;
-    gives_back_what_is_dropped(fresh().await).await;
-    waits_in_order(fresh().await).await;
-    a_dropped_wait_leaves_nothing(fresh().await).await;
-    asking_again_charges_once(fresh().await).await;
-    settles(fresh().await).await;
-    refuses_what_can_never_be(fresh().await).await;
-    keeps_deadlines(fresh().await).await;
-    names_what_differs(fresh().await).await;
+fn made(place: &impl Place, described: LimitSetBuilder) -> LimitSet {
+    place.make(described).expect("the description is sound")
 }
 
-/// A demand that does not fit on one limit is charged on none.
-pub async fn grants_all_or_nothing<B: Remote + Clone>(backend: B) {
-    let set = set(&backend);
-    let first = set.acquire([("tokens", 60)]).await.expect("there is room");
-    let error = set.try_acquire([("tokens", 60)]).expect_err("60 and 60 are more than 100");
-    assert!(matches!(error, Error::NotNow { .. }), "{error}");
-    let second = set.try_acquire([("tokens", 40)]).expect("nothing of the refused demand was charged");
-    drop((first, second));
+/// A permit that has to come within five seconds.
+async fn soon<'a>(acquire: impl Future<Output = Result<Permit<'a>, Error>>) -> Permit<'a> {
+    let within = tokio::time::timeout(Duration::from_secs(5), acquire).await;
+    within.expect("it comes within 5 s").expect("it is granted")
 }
 
-/// Dropping a permit gives its resource back.
-pub async fn gives_back_what_is_dropped<B: Remote + Clone>(backend: B) {
-    let set = set(&backend);
-    let held = (set.acquire(()).await.expect("room"), set.acquire(()).await.expect("room"));
-    drop(held);
-    let again = tokio::time::timeout(Duration::from_secs(5), set.acquire(())).await.expect("in time");
-    again.expect("two are back").release().await.expect("it is reachable");
+/// Lets everybody do what they can do now.
+async fn settle_down() {
+    tokio::time::sleep(Duration::from_millis(20)).await;
 }
 
-/// First come, first served.
-pub async fn waits_in_order<B: Remote + Clone>(backend: B) {
-    let set = set(&backend);
-    drop(set.acquire([("calls", 2)]).await.expect("room"));
-    let order = Arc::new(std::sync::Mutex::new(Vec::new()));
-    let mut tasks = Vec::new();
-    for number in 0..6 {
-        let (set, order) = (set.clone(), Arc::clone(&order));
-        tasks.push(tokio::spawn(async move {
-            let permit = set.acquire(()).await.expect("its turn comes");
-            order.lock().expect("nobody panicked").push(number);
-            drop(permit);
-        }));
-        tokio::time::sleep(Duration::from_millis(1)).await;
+fn is_not_now(result: Result<Permit<'_>, Error>) -> bool {
+    match result {
+        Err(Error::NotNow { .. }) => true,
+        other => panic!("{other:?} instead of a refusal for now"),
     }
-    for task in tasks {
-        task.await.expect("no panic");
-    }
-    assert_eq!(*order.lock().expect("nobody panicked"), [0, 1, 2, 3, 4, 5]);
 }
 
-/// A wait that is given up does not hold up those behind it.
-pub async fn a_dropped_wait_leaves_nothing<B: Remote + Clone>(backend: B) {
-    let set = set(&backend);
-    drop(set.acquire([("tokens", 100)]).await.expect("room"));
-    let large = tokio::time::timeout(Duration::from_millis(100), set.acquire([("tokens", 100)])).await;
-    assert!(large.is_err(), "100 tokens are not there within 100 ms");
-    let small = tokio::time::timeout(Duration::from_secs(5), set.acquire([("tokens", 1)])).await;
-    drop(small.expect("in time").expect("room"));
-}
-
-/// Asking twice with one id, as after an answer that was lost, charges once.
-pub async fn asking_again_charges_once<B: Remote + Clone>(backend: B) {
-    let limits = [("tokens".into(), LimitSpec::Rate(Quota::per_second(100)))];
-    let home = backend.open(&"again".into(), &limits).expect("it opens");
-    let ask = |id, units| Ask {
-        permit: PermitId(id),
-        demand: [(0, units)].into_iter().collect(),
-        priority: Priority::Normal,
-        waited: Duration::ZERO,
-        within: None,
-    };
-    for _ in 0..3 {
-        assert_eq!(home.acquire(&ask(1, 60)).await, Ok(Answer::Granted));
-    }
-    assert_eq!(home.acquire(&ask(2, 40)).await, Ok(Answer::Granted), "60 were charged once, not three times");
-    home.release(PermitId(1)).await.expect("it is out");
-    home.release(PermitId(1)).await.expect("giving back twice is no error");
-}
-
-/// An estimate is corrected both ways.
-pub async fn settles<B: Remote + Clone>(backend: B) {
-    let set = set(&backend);
-    let permit = set.acquire([("tokens", 90)]).await.expect("room");
-    permit.settle([("tokens", 10)]).expect("a known key");
-    assert_eq!(permit.charged("tokens"), Ok(10));
-    drop(permit);
-    let second = tokio::time::timeout(Duration::from_millis(500), set.acquire([("tokens", 90)])).await;
-    drop(second.expect("80 came back at once").expect("room"));
-}
-
-/// A demand beyond a limit is an error at once.
-pub async fn refuses_what_can_never_be<B: Remote + Clone>(backend: B) {
-    let set = set(&backend);
-    let error = set.acquire([("tokens", 101)]).await.expect_err("101 of 100");
-    assert!(matches!(error, Error::TooLarge { asked: 101, capacity: 100, .. }), "{error}");
-}
-
-/// A deadline ends a wait.
-pub async fn keeps_deadlines<B: Remote + Clone>(backend: B) {
-    let set = set(&backend);
-    drop(set.acquire([("calls", 2)]).await.expect("room"));
-    let error = set.request(()).within(Duration::from_millis(50)).acquire().await.expect_err("a second is needed");
-    assert!(matches!(error, Error::DeadlineExceeded { .. }), "{error}");
-}
-
-/// Two descriptions of one set are told apart.
-pub async fn names_what_differs<B: Remote + Clone>(backend: B) {
-    let name: Arc<str> = "twice".into();
-    let limits = |units| [("tokens".into(), LimitSpec::Rate(Quota::per_second(units)))];
-    backend.open(&name, &limits(1)).expect("it opens");
-    backend.open(&name, &limits(1)).expect("the same again is fine");
-    let error = backend.open(&name, &limits(2)).expect_err("another quota");
-    assert!(error.message.contains("twice"), "{error}");
+/// A demand that waits in a task of its own.
+fn waiting<T: fmt::Debug + Send + 'static>(
+    wait: impl Future<Output = T> + Send + 'static,
+) -> tokio::task::JoinHandle<T> {
+    tokio::spawn(wait)
 }

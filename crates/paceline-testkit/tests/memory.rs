@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use paceline::backend::Remote;
 use paceline::{Error, LimitSet, Quota};
-use paceline_testkit::conformance;
+use paceline_testkit::conformance::{self, Behind, InProcess};
 use paceline_testkit::memory::Memory;
 
 fn set(memory: &Memory) -> LimitSet {
@@ -14,8 +14,13 @@ fn set(memory: &Memory) -> LimitSet {
 }
 
 #[tokio::test(start_paused = true)]
+async fn sets_of_one_process_conform() {
+    conformance::all(|| async { InProcess }).await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn memory_conforms() {
-    conformance::all(|| async { Memory::default() }).await;
+    conformance::all(|| async { Behind(Memory::default()) }).await;
 }
 
 #[tokio::test(start_paused = true)]

@@ -137,15 +137,14 @@ impl Step<'_> {
             own.extend(self.own.permits.iter().filter(|(_, permit)| permit.waits()).map(|(permit, _)| *permit));
             decided.extend(own.into_iter().map(|permit| Key { member: me, permit }));
         }
-        // Granted, passed by and asked again are one matter: what counts is how it stands now.
-        decided.sort_unstable_by_key(|key| key.permit);
-        decided.dedup();
         let (mut claims, mut passed) = (Vec::new(), Vec::new());
         for key in decided.drain(..) {
             if key.member != me {
                 if !self.rung.contains(&key.member) {
                     self.rung.push(key.member);
                 }
+            } else if claims.contains(&key.permit) || passed.contains(&key.permit) {
+                // Granted, passed by and granted again are one matter: what counts is how it stands now.
             } else if let Some(verdict) = self.replica().unclaimed(key.permit).cloned() {
                 claims.push(key.permit);
                 self.decide(key.permit, verdict);

@@ -188,15 +188,16 @@ impl Home for Shelf {
                 self.line.reachable()?;
                 let changed = self.changed.notified();
                 let answer = self.ask(ask);
-                let waits = matches!(answer, Answer::Wait(wait) if wait >= HINT);
-                // A change anywhere is a reason to look again; time alone is the asker's to keep.
-                if !waits || tokio::time::timeout(HINT, changed).await.is_err() {
-                    let answer = self.line.answered(answer)?;
-                    if answer == Answer::Granted {
-                        self.state.lock().tell(ask.permit);
-                    }
-                    return Ok(answer);
+                if matches!(answer, Answer::Wait(wait) if wait >= HINT) {
+                    // A change anywhere is a reason to look again, and so is that one may have been missed.
+                    let _ = tokio::time::timeout(HINT, changed).await;
+                    continue;
                 }
+                let answer = self.line.answered(answer)?;
+                if answer == Answer::Granted {
+                    self.state.lock().tell(ask.permit);
+                }
+                return Ok(answer);
             }
         })
     }
