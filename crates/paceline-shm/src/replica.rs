@@ -4,6 +4,9 @@
 //! the same state, and each decision is core's own. Beside the set there are a row for each member, with what it holds,
 //! and the outcomes of waits that their owners have not yet claimed.
 
+#[cfg(test)]
+mod images;
+
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
@@ -221,7 +224,9 @@ impl Replica {
     /// Ends all waiting of a member.
     fn cancel_all(&mut self, now: Time, member: Member, events: &mut Events<Key>) -> Vec<u128> {
         let waiting = self.set.waiters().filter(|(_, key)| key.member == member);
-        let waiting: Vec<_> = waiting.map(|(ticket, key)| (ticket, key.permit)).collect();
+        let mut waiting: Vec<_> = waiting.map(|(ticket, key)| (ticket, key.permit)).collect();
+        // Where they lie in the queue differs between replicas, and each gives room to others.
+        waiting.sort_unstable_by_key(|(_, permit)| *permit);
         for (ticket, permit) in &waiting {
             self.tickets.remove(permit);
             // What it is granted meanwhile, for those before it are gone, goes back with it.

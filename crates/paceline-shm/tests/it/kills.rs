@@ -9,7 +9,7 @@ use paceline::{Anchor, Clock, LimitSet, LimitSetBuilder, Quota};
 use rand::rngs::SmallRng;
 use rand::{Rng as _, SeedableRng as _};
 
-use crate::support::{Process, directory, set};
+use crate::support::{Process, directory, set, soaked};
 
 const MEMBERS: usize = 4;
 pub(crate) const AT_ONCE: u64 = 3;
@@ -21,11 +21,6 @@ pub(crate) const PERIOD: Duration = Duration::from_millis(500);
 pub(crate) fn described(set: LimitSetBuilder) -> LimitSetBuilder {
     let quota = Quota::new(AMOUNT, PERIOD).anchor(Anchor::Completion).paced(6);
     set.calls(quota).rate("tokens", Quota::per_second(100_000).burst(1_000)).concurrency(AT_ONCE)
-}
-
-/// Tens in a test run, hundreds in a soak.
-fn kills() -> usize {
-    if std::env::var("PACELINE_SOAK").is_ok_and(|value| value != "0") { 1_000 } else { 50 }
 }
 
 fn random() -> SmallRng {
@@ -121,7 +116,7 @@ fn members_killed_under_load_leak_nothing_in_real_time() {
     let directory = directory();
     let mut random = random();
     let mut load = Load::start(directory.path(), MEMBERS, 4);
-    for _ in 0..kills() {
+    for _ in 0..soaked(50, 2_000) {
         sleep(Duration::from_millis(random.random_range(5..80)));
         load.kill(random.random_range(0..load.members.len()));
         load.add();

@@ -2,6 +2,7 @@
 #![cfg(target_os = "linux")]
 
 mod conformance;
+mod histories;
 mod kills;
 mod member;
 mod sharing;

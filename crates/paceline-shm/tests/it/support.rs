@@ -97,3 +97,8 @@ pub(crate) fn until(what: &str, mut done: impl FnMut() -> bool) {
         std::thread::sleep(Duration::from_millis(2));
     }
 }
+
+/// How often: few in a test run, many in a soak.
+pub(crate) fn soaked(few: u64, many: u64) -> u64 {
+    if std::env::var("PACELINE_SOAK").is_ok_and(|value| value != "0") { many } else { few }
+}

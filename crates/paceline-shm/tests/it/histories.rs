@@ -1,0 +1,312 @@
+//! Random histories of two members give, step by step, what core's engine gives.
+
+use std::collections::{BTreeMap, HashMap};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use paceline::backend::{Answer, Ask, BackendError, Change, Home, LimitSpec, PermitId, Remote as _};
+use paceline::{Algorithm, Anchor, ManualClock, Priority, Quota, Reset, ServerState, Time};
+use paceline_core::{
+    Arrival, Decision, Demand, Events, Grant, Index, Limit, Order, Outcome, Refusal, Set, Ticket, Waiter,
+};
+use paceline_shm::Options;
+use rand::rngs::SmallRng;
+use rand::{Rng as _, SeedableRng as _};
+
+use crate::support::{self, directory};
+
+const STEPS: usize = 400;
+
+/// Core's own set, driven as simply as can be.
+struct Reference {
+    set: Set<u128>,
+    arrivals: u64,
+    waiting: BTreeMap<u128, Ticket>,
+    held: HashMap<u128, Grant>,
+}
+
+/// What became of a demand.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum End {
+    Granted,
+    Never(Refusal),
+    TooLate,
+}
+
+impl Reference {
+    fn ask(&mut self, now: Time, ask: &Ask, waits: bool) -> Result<End, Duration> {
+        self.arrivals += 1;
+        let mut events = Events::default();
+        let order = Order::new(Arrival { at: now, number: self.arrivals }, ask.priority);
+        let mut demand = ask.demand.clone();
+        match self.set.try_acquire(now, &mut demand, order, &mut events) {
+            Decision::Granted => {
+                self.held.insert(ask.permit.0, Grant { at: now, charged: demand });
+                Ok(End::Granted)
+            }
+            Decision::Never(refusal) => Ok(End::Never(refusal)),
+            Decision::Wait(wait) if !waits => Err(wait),
+            Decision::Wait(wait) => {
+                if let Some(within) = ask.within {
+                    let at_best = self.set.at_best(now, &demand, !self.held.is_empty());
+                    if matches!(at_best, Decision::Wait(wait) if wait > within) {
+                        return Ok(End::TooLate);
+                    }
+                }
+                let deadline = ask.within.map(|within| now + within);
+                let waiter = Waiter { demand, order, deadline, party: None, waker: Some(ask.permit.0) };
+                let ticket = self.set.enqueue(now, waiter, &mut events);
+                self.waiting.insert(ask.permit.0, ticket);
+                Err(wait)
+            }
+        }
+    }
+
+    /// The waits that have ended.
+    fn ended(&mut self, now: Time) -> BTreeMap<u128, End> {
+        self.set.pump(now, &mut Events::default());
+        let mut ended = BTreeMap::new();
+        self.waiting.retain(|permit, ticket| {
+            let Some(outcome) = self.set.collect(*ticket) else { return true };
+            let end = match outcome {
+                Outcome::Granted(grant) => {
+                    self.held.insert(*permit, grant);
+                    End::Granted
+                }
+                Outcome::Refused(refusal) => End::Never(refusal),
+                Outcome::TimedOut => End::TooLate,
+            };
+            ended.insert(*permit, end);
+            false
+        });
+        ended
+    }
+
+    fn give_back(&mut self, now: Time, permit: u128) {
+        let mut events = Events::default();
+        if let Some(ticket) = self.waiting.remove(&permit) {
+            self.set.cancel(now, ticket, &mut events);
+        }
+        if let Some(grant) = self.held.remove(&permit) {
+            self.set.release(now, &grant, &mut events);
+        }
+    }
+
+    fn change(&mut self, now: Time, change: Change) {
+        let (set, events) = (&mut self.set, &mut Events::default());
+        match change {
+            Change::Quota(limit, quota) => set.set_quota(now, limit, quota, events).unwrap(),
+            Change::Capacity(limit, capacity) => set.set_capacity(now, limit, capacity, events).unwrap(),
+            Change::Sync(limit, state, permit) => {
+                let grant = permit.and_then(|permit| self.held.get(&permit.0));
+                set.sync(now, limit, &state, grant, events).unwrap();
+            }
+            Change::Pause(pause) => {
+                set.pause(now, pause, events);
+            }
+            Change::Resume => set.resume(now, events),
+            Change::Reset => set.reset(now, events),
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+type Asking = Pin<Box<dyn Future<Output = Result<Answer, BackendError>> + Send>>;
+
+/// Both, side by side.
+struct Both {
+    clock: ManualClock,
+    members: [(paceline_shm::Shm, Arc<dyn Home>); 2],
+    asking: BTreeMap<u128, (usize, Asking)>,
+    owners: HashMap<u128, usize>,
+    reference: Reference,
+    next: u128,
+}
+
+fn end(answer: Answer) -> End {
+    match answer {
+        Answer::Granted => End::Granted,
+        Answer::Never(refusal) => End::Never(refusal),
+        Answer::TooLate => End::TooLate,
+        Answer::Wait(wait) => panic!("a wait of {wait:?} is no end"),
+    }
+}
+
+fn poll(asking: &mut Asking) -> Option<End> {
+    match asking.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(answer) => Some(end(answer.unwrap())),
+        Poll::Pending => None,
+    }
+}
+
+impl Both {
+    fn new(directory: &std::path::Path, limits: &[(Arc<str>, LimitSpec)]) -> Self {
+        let clock = ManualClock::default();
+        let members = [0, 1].map(|_| {
+            let shm = Options::new().directory(directory).clock(clock.clone()).open("histories").unwrap();
+            let home = shm.open(&"set".into(), limits).unwrap();
+            (shm, home)
+        });
+        let made = limits.iter().map(|(_, spec)| match spec {
+            LimitSpec::Rate(quota) => Limit::rate(*quota, clock.now()).unwrap(),
+            LimitSpec::Resource(capacity) => Limit::resource(*capacity).unwrap(),
+        });
+        let set = Set::new(1, made.collect::<Vec<_>>());
+        let reference = Reference { set, arrivals: 0, waiting: BTreeMap::new(), held: HashMap::new() };
+        Self { clock, members, asking: BTreeMap::new(), owners: HashMap::new(), reference, next: 1 }
+    }
+
+    fn ask(&mut self, random: &mut SmallRng, limits: usize) {
+        let member = random.random_range(0..2);
+        let demand: Demand = (0..limits)
+            .filter_map(|limit| random.random_bool(0.6).then(|| (limit as Index, random.random_range(1..=6))))
+            .collect();
+        let priority = [Priority::Low, Priority::Normal, Priority::High][random.random_range(0..3)];
+        let within = random.random_bool(0.3).then(|| Duration::from_millis(random.random_range(0..1_500)));
+        let ask = Ask { permit: PermitId(self.next), demand, priority, waited: Duration::ZERO, within };
+        self.next += 1;
+        let (now, home) = (self.clock.now(), Arc::clone(&self.members[member].1));
+        self.owners.insert(ask.permit.0, member);
+        if random.random_bool(0.4) {
+            let expected = self.reference.ask(now, &ask, false);
+            match (home.try_acquire(&ask).unwrap(), expected) {
+                (Answer::Wait(wait), Err(expected)) => assert_eq!(wait, expected, "{ask:?}"),
+                (answer, Ok(expected)) => assert_eq!(end(answer), expected, "{ask:?}"),
+                (answer, Err(expected)) => panic!("{answer:?} instead of {expected:?}: {ask:?}"),
+            }
+            return;
+        }
+        let expected = self.reference.ask(now, &ask, true);
+        let permit = ask.permit.0;
+        let mut asking: Asking = Box::pin(async move { home.acquire(&ask).await });
+        let first = poll(&mut asking);
+        match (first, expected) {
+            (Some(end), Ok(expected)) => assert_eq!(end, expected),
+            // It may have been decided as it was let wait; that is compared with the others.
+            (Some(end), Err(_)) => {
+                let ended = self.reference.ended(now);
+                assert_eq!(ended.get(&permit), Some(&end));
+                assert_eq!(ended.len(), 1, "{ended:?}");
+            }
+            (None, Err(_)) => drop(self.asking.insert(permit, (member, asking))),
+            (None, Ok(expected)) => panic!("it waits instead of {expected:?}"),
+        }
+    }
+
+    /// Lets both look, and compares what has ended and how all stands.
+    fn compare(&mut self) {
+        let now = self.clock.now();
+        self.members.iter().for_each(|(shm, _)| shm.tick());
+        self.members.iter().for_each(|(shm, _)| shm.tick());
+        let mut ended = BTreeMap::new();
+        self.asking.retain(|permit, (_, asking)| match poll(asking) {
+            Some(end) => {
+                ended.insert(*permit, end);
+                false
+            }
+            None => true,
+        });
+        assert_eq!(ended, self.reference.ended(now));
+        let expected = self.reference.set.view(now);
+        for (_, home) in &self.members {
+            let standing = home.standing().unwrap();
+            assert_eq!(standing.view, expected);
+            assert_eq!(standing.active, self.reference.held.len() as u64);
+        }
+    }
+
+    fn step(&mut self, random: &mut SmallRng, limits: &[(Arc<str>, LimitSpec)]) {
+        let now = self.clock.now();
+        let held: Vec<u128> = self.reference.held.keys().copied().collect();
+        let one = (!held.is_empty()).then(|| held[random.random_range(0..held.len())]);
+        match (random.random_range(0..100), one) {
+            (0..40, _) => self.ask(random, limits.len()),
+            (40..60, Some(permit)) => {
+                self.reference.give_back(now, permit);
+                self.members[self.owners[&permit]].1.forget(PermitId(permit));
+            }
+            (60..72, Some(permit)) => {
+                let actual: Demand = [(random.random_range(0..limits.len()) as Index, random.random_range(0..9))].into_iter().collect();
+                let grant = self.reference.held.get_mut(&permit).unwrap();
+                for part in actual.parts() {
+                    self.reference.set.settle(now, grant, part.limit, part.units, &mut Events::default());
+                }
+                self.members[self.owners[&permit]].1.settle(PermitId(permit), actual);
+            }
+            (72..76, _) => {
+                let waiting: Vec<u128> = self.asking.keys().copied().collect();
+                if let Some(permit) = waiting.first() {
+                    self.reference.give_back(now, *permit);
+                    let (member, asking) = self.asking.remove(permit).unwrap();
+                    drop(asking);
+                    self.members[member].1.forget(PermitId(*permit));
+                }
+            }
+            (76..84, permit) => {
+                let change = change(random, limits, permit);
+                self.reference.change(now, change);
+                // A permit's answer is its owner's to tell of.
+                let member = permit.map_or(random.random_range(0..2), |permit| self.owners[&permit]);
+                self.members[member].1.change(change).unwrap();
+            }
+            _ => {
+                let nanos = [1, 1_000_000, 50_000_000, 400_000_000][random.random_range(0..4)];
+                self.clock.advance(Duration::from_nanos(random.random_range(1..=nanos)));
+            }
+        }
+    }
+}
+
+fn quota(random: &mut SmallRng) -> Quota {
+    let algorithm = Algorithm::ALL[random.random_range(0..Algorithm::ALL.len())];
+    let quota = Quota::new(random.random_range(6..30), Duration::from_millis(random.random_range(100..2_000)));
+    let quota = quota.algorithm(algorithm).guard(Duration::from_millis(random.random_range(0..30)));
+    match algorithm {
+        Algorithm::TokenBucket | Algorithm::Gcra => quota.burst(random.random_range(6..20)),
+        Algorithm::SlidingWindow if random.random_bool(0.3) => quota.paced(random.random_range(6..20)),
+        Algorithm::SlidingWindow if random.random_bool(0.4) => quota.anchor(Anchor::Completion),
+        Algorithm::FixedWindow if random.random_bool(0.5) => {
+            quota.guard(Duration::ZERO).resets_in(Duration::from_millis(random.random_range(1..500)))
+        }
+        _ => quota,
+    }
+}
+
+fn change(random: &mut SmallRng, limits: &[(Arc<str>, LimitSpec)], permit: Option<u128>) -> Change {
+    let limit = random.random_range(0..limits.len());
+    match (random.random_range(0..12), limits[limit].1) {
+        (0, _) => Change::Pause(Duration::from_millis(random.random_range(1..300))),
+        (1, _) => Change::Resume,
+        (2, _) => Change::Reset,
+        (_, LimitSpec::Resource(_)) => Change::Capacity(limit as Index, random.random_range(1..10)),
+        (3..6, _) => Change::Quota(limit as Index, quota(random)),
+        _ => {
+            let reset = random.random_bool(0.5).then(|| Reset::Window(Duration::from_millis(random.random_range(1..900))));
+            let remaining = Some(random.random_range(0..20));
+            let limit_told = random.random_bool(0.2).then(|| random.random_range(3..20));
+            let state = ServerState { limit: limit_told, remaining, reset, authoritative: random.random_bool(0.3) };
+            Change::Sync(limit as Index, state, permit.map(PermitId))
+        }
+    }
+}
+
+#[test]
+fn random_histories_give_the_decisions_of_core() {
+    for seed in 0..support::soaked(30, 1_000) {
+        println!("seed {seed}");
+        let random = &mut SmallRng::seed_from_u64(seed);
+        let directory = directory();
+        let mut limits: Vec<(Arc<str>, LimitSpec)> = Vec::new();
+        for number in 0..random.random_range(1..4) {
+            limits.push((format!("rate-{number}").into(), LimitSpec::Rate(quota(random))));
+        }
+        limits.push(("slots".into(), LimitSpec::Resource(random.random_range(2..9))));
+        let mut both = Both::new(directory.path(), &limits);
+        for _ in 0..STEPS {
+            both.step(random, &limits);
+            both.compare();
+        }
+    }
+}
