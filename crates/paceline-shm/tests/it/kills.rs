@@ -9,7 +9,7 @@ use paceline::{Anchor, Clock, LimitSet, LimitSetBuilder, Quota};
 use rand::rngs::SmallRng;
 use rand::{Rng as _, SeedableRng as _};
 
-use crate::support::{Process, directory, set, soaked};
+use crate::support::{Process, directory, set, soaked, until};
 
 const MEMBERS: usize = 4;
 pub(crate) const AT_ONCE: u64 = 3;
@@ -60,24 +60,26 @@ impl<'a> Load<'a> {
 
     /// Every admission that was written down, from when to when it was held; in order.
     fn admissions(&self) -> Vec<(u64, u64)> {
-        let mut all = Vec::new();
-        for number in 0..self.started {
-            let text = std::fs::read_to_string(self.directory.join(format!("log-{number}"))).unwrap_or_default();
-            let mut begun = HashMap::new();
-            for line in text.lines() {
-                let words: Vec<&str> = line.split(' ').collect();
-                // The last line of one that was killed may be torn.
-                let [what, task, at, "."] = words[..] else { continue };
-                let at = at.parse::<u64>().unwrap();
-                match what {
-                    "from" => assert!(begun.insert(task.to_owned(), at).is_none()),
-                    _ => all.push((begun.remove(task).unwrap(), at)),
-                }
-            }
-            let end = self.ended.get(&number).copied().unwrap_or(u64::MAX);
-            all.extend(begun.into_values().map(|from| (from, end.max(from))));
-        }
+        let mut all: Vec<_> = (0..self.started).flat_map(|number| self.admissions_of(number)).collect();
         all.sort_unstable();
+        all
+    }
+
+    fn admissions_of(&self, number: usize) -> Vec<(u64, u64)> {
+        let text = std::fs::read_to_string(self.directory.join(format!("log-{number}"))).unwrap_or_default();
+        let (mut begun, mut all) = (HashMap::new(), Vec::new());
+        for line in text.lines() {
+            let words: Vec<&str> = line.split(' ').collect();
+            // The last line of one that was killed may be torn.
+            let [what, task, at, "."] = words[..] else { continue };
+            let at = at.parse::<u64>().unwrap();
+            match what {
+                "from" => assert!(begun.insert(task, at).is_none()),
+                _ => all.push((begun.remove(task).unwrap(), at)),
+            }
+        }
+        let end = self.ended.get(&number).copied().unwrap_or(u64::MAX);
+        all.extend(begun.into_values().map(|from| (from, end.max(from))));
         all
     }
 }
@@ -156,4 +158,64 @@ fn a_stopped_member_keeps_only_what_it_held_in_real_time() {
     let last = text.lines().filter_map(|line| line.split(' ').nth(2)?.parse::<u64>().ok()).max().unwrap();
     assert!(last > stopped + 300_000_000, "it went on after it was continued");
     assert_nothing_is_out(&set(directory.path(), described));
+}
+
+/// Killed while they do nothing but take and give back, many die with the lock in their hands.
+#[test]
+fn a_lock_is_never_stuck_in_real_time() {
+    let directory = directory();
+    let mut random = random();
+    let set = set(directory.path(), described_freely);
+    let mut members: Vec<_> = (0..2).map(|_| Process::start(directory.path(), "hammer", &[])).collect();
+    members.iter_mut().for_each(|member| assert_eq!(member.says(), "ready"));
+    let mut longest = Duration::ZERO;
+    for _ in 0..soaked(40, 2_000) {
+        sleep(Duration::from_millis(random.random_range(1..10)));
+        let at = random.random_range(0..members.len());
+        members[at].kill();
+        let began = std::time::Instant::now();
+        let snapshot = set.snapshot();
+        longest = longest.max(began.elapsed());
+        // Each has one at most, and so has whoever is dead and not yet looked after.
+        assert!(snapshot.active <= 2, "{snapshot:?}");
+        members[at] = Process::start(directory.path(), "hammer", &[]);
+        assert_eq!(members[at].says(), "ready");
+    }
+    println!("the longest wait for the lock: {longest:?}");
+    assert!(longest < Duration::from_secs(1));
+    members.iter_mut().for_each(Process::kill);
+    assert_nothing_is_out(&set);
+    assert!(set.snapshot().granted > 1_000, "they did something");
+}
+
+/// Limits that nobody reaches.
+pub(crate) fn described_freely(set: LimitSetBuilder) -> LimitSetBuilder {
+    set.calls(Quota::per_second(1 << 40).burst(1 << 40)).concurrency(1_000)
+}
+
+#[test]
+fn several_processes_are_served_alike_in_real_time() {
+    const PROCESSES: usize = 6;
+    const FOR: Duration = Duration::from_secs(3);
+    let directory = directory();
+    let mut load = Load::start(directory.path(), PROCESSES, 3);
+    // Until each has begun, the others have more.
+    until("all", || {
+        let begun = |number: &usize| directory.path().join(format!("log-{number}")).metadata().is_ok_and(|log| log.len() > 0);
+        (0..PROCESSES).filter(begun).count() == PROCESSES
+    });
+    let began = now();
+    sleep(FOR);
+    let ended = now();
+    (0..PROCESSES).for_each(|_| load.kill(0));
+    let admissions = load.admissions();
+    assert_within_limits(&admissions);
+    let counts: Vec<usize> = (0..PROCESSES)
+        .map(|number| load.admissions_of(number).iter().filter(|(at, _)| (began..ended).contains(at)).count())
+        .collect();
+    let all: usize = counts.iter().sum();
+    let quota = AMOUNT as f64 * FOR.as_secs_f64() / PERIOD.as_secs_f64();
+    println!("{counts:?}: {all} of {quota}");
+    assert!(all as f64 >= 0.85 * quota, "{all} of {quota}");
+    assert!(counts.iter().all(|count| count * 2 * PROCESSES >= all), "{counts:?}");
 }

@@ -20,6 +20,7 @@ fn member() {
     match (role.as_str(), &words[..]) {
         ("hold", [amount, capacity]) => hold(&directory, amount.parse().unwrap(), capacity.parse().unwrap()),
         ("work", [number, tasks]) => work(&directory, number, tasks.parse().unwrap()),
+        ("hammer", []) => hammer(&directory),
         (role, words) => panic!("no role {role} {words:?}"),
     }
 }
@@ -78,4 +79,17 @@ fn work(directory: &Path, number: &str, tasks: u64) {
     };
     let all = (0..tasks).map(work);
     runtime.block_on(futures_util::future::join_all(all));
+}
+
+/// Takes and gives back without a pause.
+fn hammer(directory: &Path) {
+    let set = set(directory, kills::described_freely);
+    std::thread::spawn(|| {
+        std::io::stdin().lines().for_each(drop);
+        std::process::exit(0);
+    });
+    say("ready");
+    loop {
+        drop(set.try_acquire(()).unwrap());
+    }
 }
