@@ -6,6 +6,9 @@
 //! same user can do that, and nothing here does.
 #![expect(unsafe_code, reason = "words in mapped memory can be reached in no other way")]
 
+#[cfg(test)]
+mod forks;
+
 use std::fs::File;
 use std::io;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};

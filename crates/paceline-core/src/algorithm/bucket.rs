@@ -137,7 +137,8 @@ impl Bucket {
         *self = Self::new(quota, self.at);
         // Whole units and the rest apart, so that the product fits; the rest is rounded up, to the safe side.
         let period = u128::from(self.period);
-        self.level = (level / old_period).saturating_mul(period) + ((level % old_period) * period).div_ceil(old_period);
+        let (units, rest) = (level / old_period, ((level % old_period) * period).div_ceil(old_period));
+        self.level = units.saturating_mul(period).saturating_add(rest);
     }
 
     pub(crate) fn cap_available(&mut self, now: Time, available: u64) {

@@ -14,6 +14,7 @@ mod fixed;
 mod headers;
 mod history;
 mod idle;
+mod image;
 mod order;
 mod pacing;
 mod passing;
