@@ -208,7 +208,14 @@ impl LimitSet {
                 local.plan.complete(&mut demand);
                 block_on_set(self, local, demand, terms)
             }
-            Store::Remote(_) => on_a_thread(|| Acquire::new(self, Ok(demand), Some(Box::new(*terms)))),
+            Store::Remote(_) => {
+                // What is free takes no thread.
+                match self.try_with(demand.clone(), terms) {
+                    Err(Error::NotNow { .. }) => {}
+                    decided => return decided,
+                }
+                on_a_thread(|| Acquire::new(self, Ok(demand), Some(Box::new(*terms))))
+            }
         }
     }
 }
