@@ -28,7 +28,8 @@ fn brief(spec: &LimitSpec) -> String {
     match spec {
         LimitSpec::Rate(quota) => {
             let (amount, period) = (quota.amount(), quota.period());
-            let burst = if quota.capacity() == amount { String::new() } else { format!(", {} at once", quota.capacity()) };
+            let burst =
+                if quota.capacity() == amount { String::new() } else { format!(", {} at once", quota.capacity()) };
             format!("{amount} per {period:?} ({:?}{burst})", quota.kind())
         }
         LimitSpec::Resource(capacity) => format!("{capacity} at once"),

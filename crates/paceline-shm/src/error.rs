@@ -11,7 +11,10 @@ use paceline::backend::BackendError;
 #[non_exhaustive]
 pub enum Error {
     /// No shared memory here.
-    #[error("limits in shared memory are not supported on {}; keep them in one process, or use Redis", std::env::consts::OS)]
+    #[error(
+        "limits in shared memory are not supported on {}; keep them in one process, or use Redis",
+        std::env::consts::OS
+    )]
     NotSupported,
     /// A name that is no name of a directory.
     #[error("`{name}` cannot name shared limits; use 1 to 100 letters, digits, `-`, `_` and `.`, not a `.` first")]
@@ -40,7 +43,9 @@ pub enum Error {
         why: String,
     },
     /// A filesystem that machines share, on which neither memory nor locks are.
-    #[error("{path:?} is on a network filesystem ({kind}), which shares neither memory nor locks between processes; choose a local directory by `PACELINE_SHM_DIR` or `Options::directory`, or use Redis")]
+    #[error(
+        "{path:?} is on a network filesystem ({kind}), which shares neither memory nor locks between processes; choose a local directory by `PACELINE_SHM_DIR` or `Options::directory`, or use Redis"
+    )]
     Network {
         /// The directory.
         path: PathBuf,
@@ -48,7 +53,9 @@ pub enum Error {
         kind: &'static str,
     },
     /// A state file written by another version.
-    #[error("{path:?} has the layout {found} and this program knows {known}: the processes that share it use different versions of Paceline; end them all and remove that directory, or use another name")]
+    #[error(
+        "{path:?} has the layout {found} and this program knows {known}: the processes that share it use different versions of Paceline; end them all and remove that directory, or use another name"
+    )]
     Version {
         /// The file.
         path: PathBuf,
@@ -58,7 +65,9 @@ pub enum Error {
         known: u64,
     },
     /// A state file of another boot, or of another time namespace: its instants mean nothing here.
-    #[error("{path:?} was written {when}, so its times mean nothing here; nobody here can be using it: remove that directory, or choose another")]
+    #[error(
+        "{path:?} was written {when}, so its times mean nothing here; nobody here can be using it: remove that directory, or choose another"
+    )]
     Clock {
         /// The file.
         path: PathBuf,
@@ -66,7 +75,9 @@ pub enum Error {
         when: &'static str,
     },
     /// The set is shared with other limits.
-    #[error("`{set}` is shared with other limits: {what}; give all processes the same, use another name, or remove {path:?} once no process uses it")]
+    #[error(
+        "`{set}` is shared with other limits: {what}; give all processes the same, use another name, or remove {path:?} once no process uses it"
+    )]
     Limits {
         /// The set.
         set: String,
@@ -102,7 +113,9 @@ pub enum Error {
         most: u16,
     },
     /// As many wait as there is room for.
-    #[error("{most} demands wait in `{set}` already, which is all that its shared memory has room for; try again later, or give it room by `Options::waiting`")]
+    #[error(
+        "{most} demands wait in `{set}` already, which is all that its shared memory has room for; try again later, or give it room by `Options::waiting`"
+    )]
     TooManyWait {
         /// The set.
         set: String,
@@ -110,7 +123,9 @@ pub enum Error {
         most: usize,
     },
     /// Somebody has the lock and neither goes on nor dies.
-    #[error("process {pid} has held the lock of `{set}` for {seconds} s and lives: it may be stopped; let it continue, or end it")]
+    #[error(
+        "process {pid} has held the lock of `{set}` for {seconds} s and lives: it may be stopped; let it continue, or end it"
+    )]
     Stuck {
         /// The set.
         set: String,

@@ -44,7 +44,8 @@ impl Era {
         let path = Path::new("/proc/sys/kernel/random/boot_id");
         let text = fs::read_to_string(path).map_err(failed("reading", path))?;
         let digits: String = text.chars().filter(char::is_ascii_hexdigit).collect();
-        let boot = u128::from_str_radix(&digits, 16).map_err(|_| failed("reading", path)(io::ErrorKind::InvalidData.into()))?;
+        let boot = u128::from_str_radix(&digits, 16)
+            .map_err(|_| failed("reading", path)(io::ErrorKind::InvalidData.into()))?;
         // Kernels without time namespaces have one clock.
         let clock = fs::metadata("/proc/self/ns/time").map_or(0, |namespace| namespace.ino());
         Ok(Self { boot: [boot as u64, (boot >> 64) as u64], clock })
@@ -121,8 +122,13 @@ impl Wanted<'_> {
         reserve(&file, words).map_err(failed("making room for", draft))?;
         let map = Mapping::new(&file, words).map_err(failed("mapping", draft))?;
         let Era { boot, clock } = self.era;
-        let header =
-            [(VERSION_AT, VERSION), (BOOT_AT, boot[0]), (BOOT_AT + 1, boot[1]), (CLOCK_AT, clock), (SIZE_AT, words as u64)];
+        let header = [
+            (VERSION_AT, VERSION),
+            (BOOT_AT, boot[0]),
+            (BOOT_AT + 1, boot[1]),
+            (CLOCK_AT, clock),
+            (SIZE_AT, words as u64),
+        ];
         for (at, word) in header.into_iter().chain([(KIND_AT, self.kind), (MAGIC_AT, MAGIC)]) {
             map.word(at).store(word, Ordering::Relaxed);
         }

@@ -70,6 +70,15 @@ pub(crate) struct Journal {
     budget: budget::Budget,
 }
 
+/// A replica and up to where it has followed the journal.
+#[derive(Debug)]
+pub(crate) struct Seen {
+    pub(crate) replica: Replica,
+    at: u64,
+    /// Whether it was read from an image, and does not know what its owner knew.
+    pub(crate) anew: bool,
+}
+
 /// What no process of ours can have written.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Damage(pub(crate) &'static str);
@@ -117,7 +126,8 @@ impl Journal {
 
     fn of(map: Mapping) -> Result<Self, Damage> {
         let size = |at: usize| usize::try_from(map.checked(at).ok_or(SHORT)?).map_err(|_| SHORT);
-        let (ring_words, image_words, described_words) = (size(RING_AT)?, size(IMAGE_WORDS_AT)?, size(DESCRIBED_WORDS_AT)?);
+        let (ring_words, image_words, described_words) =
+            (size(RING_AT)?, size(IMAGE_WORDS_AT)?, size(DESCRIBED_WORDS_AT)?);
         let places = size(PLACES_AT)?;
         let first = DESCRIBED_AT.checked_add(described_words).ok_or(SHORT)?;
         let second = first.checked_add(image_words).ok_or(SHORT)?;
@@ -173,60 +183,59 @@ impl Journal {
         ((word & 1) as usize, word >> 1)
     }
 
-    /// Brings a replica up to the tail; true if it had to be read anew. Under the lock, as all that follows.
-    pub(crate) fn catch_up(&self, seen: &mut Option<(Replica, u64)>, scratch: &mut Vec<u64>) -> Result<bool, Damage> {
+    /// A replica at the tail: the one given, if it has not been away for too long. Under the lock, as all that follows.
+    pub(crate) fn catch_up(&self, seen: Option<Box<Seen>>, scratch: &mut Vec<u64>) -> Result<Box<Seen>, Damage> {
         let tail = self.tail();
         let kept = |at: u64| tail.checked_sub(at).is_some_and(|behind| behind as usize <= self.ring_words - RECORD);
-        let anew = !seen.as_ref().is_some_and(|(_, at)| kept(*at));
-        if anew {
-            let (which, covered) = self.current();
-            if !kept(covered) {
-                return Err(Damage("its journal is longer than it can be"));
+        let mut seen = match seen.filter(|seen| kept(seen.at)) {
+            Some(seen) => seen,
+            None => {
+                let (which, at) = self.current();
+                if !kept(at) {
+                    return Err(Damage("its journal is longer than it can be"));
+                }
+                Box::new(Seen { replica: self.read_image(which, scratch)?, at, anew: true })
             }
-            // Somebody who was away for long takes the image; who was here before knows what is its own.
-            *seen = Some((self.read_image(which, scratch)?, covered));
-        }
-        let Some((replica, at)) = seen else { return Ok(anew) };
-        while *at < tail {
-            let (record, after) = self.read_record(*at, tail, scratch)?;
-            let (now, op) = record;
-            if !replica.can_apply(now, &op) {
+        };
+        while seen.at < tail {
+            let ((now, op), after) = self.read_record(seen.at, tail, scratch)?;
+            if !seen.replica.can_apply(now, &op) {
                 return Err(Damage("its journal holds what cannot be"));
             }
-            replica.apply(now, &op);
-            *at = after;
+            seen.replica.apply(now, &op);
+            seen.at = after;
         }
-        Ok(anew)
+        Ok(seen)
     }
 
     /// Does an operation on a replica that is up to date and writes it down for everybody. What changed nothing is not
     /// written.
     pub(crate) fn execute(
         &self,
-        (replica, at): &mut (Replica, u64),
+        seen: &mut Seen,
         now: Time,
         op: &Op,
         scratch: &mut Vec<u64>,
     ) -> Result<Effect, Damage> {
-        self.make_room(replica, *at, scratch)?;
-        let waiting = replica.waiting() > 0;
-        let effect = replica.apply(now, op);
+        self.make_room(seen, scratch)?;
+        let waiting = seen.replica.waiting() > 0;
+        let effect = seen.replica.apply(now, op);
         // Where others wait, even a refusal may have come after what time decided.
         let nothing = matches!(effect, Effect::Wait(_) | Effect::Never(_) | Effect::TooLate) && !waiting;
         if !nothing && !matches!(effect, Effect::Refused(_)) {
-            *at = self.append(*at, now, op, scratch);
+            seen.at = self.append(seen.at, now, op, scratch);
         }
         Ok(effect)
     }
 
     /// Makes sure that a record fits behind the tail. Before the operation, since the image is of the state before it.
-    fn make_room(&self, replica: &Replica, at: u64, scratch: &mut Vec<u64>) -> Result<(), Damage> {
+    fn make_room(&self, seen: &Seen, scratch: &mut Vec<u64>) -> Result<(), Damage> {
         let (which, covered) = self.current();
-        if ((at - covered) as usize) < self.ring_words / 2 {
+        if (seen.at.saturating_sub(covered) as usize) < self.ring_words / 2 {
             return Ok(());
         }
         scratch.clear();
-        replica.write(scratch);
+        seen.replica.write(scratch);
         if scratch.len() + IMAGE_HEAD > self.image_words {
             return Err(Damage("its state is larger than it can be"));
         }
@@ -237,7 +246,7 @@ impl Journal {
         for (word, to) in scratch.iter().zip(start + IMAGE_HEAD..) {
             self.store(to, *word, Ordering::Relaxed);
         }
-        self.store(IMAGE_AT, at << 1 | other as u64, Ordering::Release);
+        self.store(IMAGE_AT, seen.at << 1 | other as u64, Ordering::Release);
         Ok(())
     }
 

@@ -8,7 +8,7 @@
 //! member's thread sleeps on and that others ring when one of its waiters is decided.
 
 use std::fs::{File, OpenOptions};
-use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -122,6 +122,13 @@ impl Members {
         Some(result)
     }
 
+    /// How many there are.
+    pub(crate) fn count(&self) -> usize {
+        let taken = (0..SEATS).filter(|seat| self.map.word(at(*seat, TERM)).load(Ordering::Acquire) != 0);
+        let others = taken.map(|seat| Member::new(seat, self.term(seat))).filter(|member| *member != self.me);
+        1 + others.filter(|member| self.if_gone(*member, || {}).is_none()).count()
+    }
+
     fn term(&self, seat: u16) -> u32 {
         self.map.word(at(seat, TERM)).load(Ordering::Acquire) as u32 & 0x7fff
     }
@@ -152,24 +159,19 @@ impl Members {
 
 /// Waits on a futex that other processes wake; whyever it returns, the caller looks.
 pub(crate) fn wait(word: &std::sync::atomic::AtomicU32, seen: u32, limit: Duration) {
-    let limit = rustix::time::Timespec { tv_sec: limit.as_secs().min(1 << 30) as i64, tv_nsec: limit.subsec_nanos().into() };
+    let limit =
+        rustix::time::Timespec { tv_sec: limit.as_secs().min(1 << 30) as i64, tv_nsec: limit.subsec_nanos().into() };
     // No flag: the futex is not private to this process.
     let _ = futex::wait(word, futex::Flags::empty(), seen, Some(&limit));
 }
 
-/// How many seats of a place are taken, and the locks of all the others.
-pub(crate) fn census(place: &Place) -> Result<(usize, Vec<File>), Error> {
-    let (mut taken, mut free) = (0, Vec::new());
-    for seat in 0..SEATS {
-        if !seat_path(place, seat).exists() {
-            continue;
-        }
-        match take(place, seat)? {
-            Some(file) => free.push(file),
-            None => taken += 1,
-        }
+/// How many seats of a place are taken.
+pub(crate) fn census(place: &Place) -> Result<usize, Error> {
+    let mut count = 0;
+    for seat in (0..SEATS).filter(|seat| seat_path(place, *seat).exists()) {
+        count += usize::from(take(place, seat)?.is_none());
     }
-    Ok((taken, free))
+    Ok(count)
 }
 
 fn at(seat: u16, field: usize) -> usize {
@@ -193,7 +195,5 @@ fn take(place: &Place, seat: u16) -> Result<Option<File>, Error> {
         Err(rustix::io::Errno::WOULDBLOCK) => return Ok(None),
         Err(error) => return Err(failed("locking", &path)(error.into())),
     }
-    // Removed in the meantime, it is nobody's seat any more.
-    let linked = file.metadata().map_err(failed("looking at", &path))?.nlink() > 0;
-    if linked { Ok(Some(file)) } else { take(place, seat) }
+    Ok(Some(file))
 }

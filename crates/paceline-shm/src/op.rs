@@ -221,7 +221,9 @@ impl Op {
     pub(crate) fn demands(&self) -> impl Iterator<Item = &Demand> {
         let (first, second) = match self {
             Self::Ask(asked) => (Some(&asked.demand), None),
-            Self::Release(_, grant) | Self::Undo(_, grant) | Self::Sync(_, _, Some(grant)) => (Some(&grant.charged), None),
+            Self::Release(_, grant) | Self::Undo(_, grant) | Self::Sync(_, _, Some(grant)) => {
+                (Some(&grant.charged), None)
+            }
             Self::Settle(_, grant, actual) => (Some(&grant.charged), Some(actual)),
             _ => (None, None),
         };

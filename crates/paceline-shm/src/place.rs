@@ -5,10 +5,12 @@
 //! names another. Below it, each name has a directory, and in it lie `members` (who is there), `seats/` (one lock file
 //! for each) and `sets/` (one state file for each set). All of it is its owner's alone.
 
-use std::fs::{self, DirBuilder};
+use std::fs::{self, DirBuilder, File};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
+
+use rustix::fs::{FlockOperation, flock};
 
 use crate::error::Error;
 
@@ -37,6 +39,16 @@ impl Place {
         }
         local(&place.0)?;
         Ok(place)
+    }
+
+    /// Keeps it from being removed, or, `alone`, from being joined, until the file is closed. None if it was removed.
+    pub(crate) fn hold(&self, alone: bool) -> Result<Option<File>, Error> {
+        let file = File::open(&self.0).map_err(failed("opening", &self.0))?;
+        let how = if alone { FlockOperation::LockExclusive } else { FlockOperation::LockShared };
+        flock(&file, how).map_err(|error| failed("locking", &self.0)(error.into()))?;
+        let held = file.metadata().map_err(failed("looking at", &self.0))?;
+        let there = fs::metadata(&self.0).is_ok_and(|there| (there.dev(), there.ino()) == (held.dev(), held.ino()));
+        Ok(there.then_some(file))
     }
 
     /// Where it would be.
@@ -106,7 +118,9 @@ pub(crate) fn failed(doing: &'static str, path: &Path) -> impl FnOnce(io::Error)
     let path = path.to_owned();
     move |source| {
         let advice = match source.kind() {
-            io::ErrorKind::PermissionDenied => "run it as the user who made it, or choose another directory by `PACELINE_SHM_DIR`",
+            io::ErrorKind::PermissionDenied => {
+                "run it as the user who made it, or choose another directory by `PACELINE_SHM_DIR`"
+            }
             io::ErrorKind::NotFound => "choose a directory that exists by `PACELINE_SHM_DIR` or `Options::directory`",
             io::ErrorKind::StorageFull => "make room there, or choose another directory by `PACELINE_SHM_DIR`",
             _ => "choose another directory by `PACELINE_SHM_DIR` or `Options::directory`",

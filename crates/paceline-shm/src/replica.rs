@@ -205,9 +205,10 @@ impl Replica {
 
     /// Its owner is told that nothing has become of these demands.
     fn pass_by(&mut self, now: Time, member: Member, events: &mut Events<Key>) {
-        let granted = self.unclaimed.iter().filter(|(_, (owner, verdict))| {
-            *owner == member && matches!(verdict, Verdict::Granted(_))
-        });
+        let granted = self
+            .unclaimed
+            .iter()
+            .filter(|(_, (owner, verdict))| *owner == member && matches!(verdict, Verdict::Granted(_)));
         let granted: Vec<u128> = granted.map(|(permit, _)| *permit).collect();
         let mut passed = self.cancel_all(now, member, events);
         for permit in granted {
@@ -259,9 +260,10 @@ impl Replica {
 
     /// Members that were granted something at `then` or before and have not taken note.
     pub(crate) fn slow(&self, then: Time) -> Vec<Member> {
-        let slow = self.unclaimed.values().filter(|(_, verdict)| {
-            matches!(verdict, Verdict::Granted(grant) if grant.at <= then)
-        });
+        let slow = self
+            .unclaimed
+            .values()
+            .filter(|(_, verdict)| matches!(verdict, Verdict::Granted(grant) if grant.at <= then));
         let mut slow: Vec<_> = slow.map(|(member, _)| *member).collect();
         slow.dedup();
         slow
@@ -305,8 +307,7 @@ impl Replica {
 
     pub(crate) fn standing(&mut self, now: Time) -> Standing {
         let active = self.rows.values().fold(0_u64, |sum, row| sum.saturating_add(row.active));
-        let members = self.present().len();
-        Standing { view: self.set.view(now), active, members }
+        Standing { view: self.set.view(now), active, members: self.present().len() }
     }
 }
 

@@ -20,12 +20,12 @@ use paceline_core::{Demand, Grant};
 use parking_lot::Mutex;
 
 use crate::error::Error;
-use crate::journal::Journal;
+use crate::journal::{Journal, Seen};
 use crate::keeper::Keeper;
 use crate::map::ForkMark;
 use crate::members::Members;
 use crate::op::{Asked, Op};
-use crate::replica::{Effect, Replica, Verdict};
+use crate::replica::{Effect, Verdict};
 
 pub(crate) use step::Step;
 
@@ -59,8 +59,8 @@ pub(crate) struct Shared {
 /// What only this process knows.
 #[derive(Debug)]
 struct Own {
-    /// The replica and up to where it has followed the journal.
-    seen: Option<(Replica, u64)>,
+    /// None until the first step, during one, and after damage.
+    seen: Option<Box<Seen>>,
     permits: HashMap<u128, Permit, BuildHasherDefault<Plain>>,
     /// How many of these wait.
     waiting: usize,
@@ -80,7 +80,10 @@ enum Permit {
         asked: Box<Asked>,
     },
     Over(Verdict),
-    Held { grant: Grant, told: bool },
+    Held {
+        grant: Grant,
+        told: bool,
+    },
 }
 
 #[derive(Debug)]
@@ -166,6 +169,9 @@ impl Shared {
     }
 
     fn owe(&self, owed: Owed) {
+        if self.membership.fork.is_gone() {
+            return;
+        }
         self.own.lock().owed.push(owed);
         // Without a thread, the next step pays.
         let _ = self.membership.keeper.wake();
@@ -212,7 +218,7 @@ impl Home for Shared {
     }
 
     fn is_lost(&self, permit: PermitId) -> bool {
-        !self.own.lock().permits.contains_key(&permit.0)
+        self.membership.fork.is_gone() || !self.own.lock().permits.contains_key(&permit.0)
     }
 
     fn change(&self, change: Change) -> Result<(), BackendError> {
@@ -220,7 +226,9 @@ impl Home for Shared {
             let op = match change {
                 Change::Quota(limit, quota) => Op::Quota(limit, quota),
                 Change::Capacity(limit, capacity) => Op::Capacity(limit, capacity),
-                Change::Sync(limit, state, permit) => Op::Sync(limit, state, permit.and_then(|permit| step.grant(permit))),
+                Change::Sync(limit, state, permit) => {
+                    Op::Sync(limit, state, permit.and_then(|permit| step.grant(permit)))
+                }
                 Change::Pause(pause) => Op::Pause(pause),
                 Change::Resume => Op::Resume,
                 Change::Reset => Op::Reset,

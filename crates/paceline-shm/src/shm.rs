@@ -39,9 +39,15 @@ struct Inner {
 impl Shm {
     pub(crate) fn open(options: Options, name: &str) -> Result<Self, Error> {
         let Options { directory, waiting, patience, clock } = options;
-        let place = Place::make(directory.as_deref(), name)?;
         let era = Era::now()?;
+        let (place, held) = loop {
+            let place = Place::make(directory.as_deref(), name)?;
+            if let Some(held) = place.hold(false)? {
+                break (place, held);
+            }
+        };
         let members = Arc::new(Members::join(place.clone(), era)?);
+        drop(held);
         let fork = ForkMark::new().map_err(failed("watching for forks in", place.path()))?;
         let kept = clock.is_some();
         let clock = clock.unwrap_or_else(Clock::boot);
@@ -54,8 +60,11 @@ impl Shm {
 
     pub(crate) fn remove(options: &Options, name: &str) -> Result<(), Error> {
         let place = Place::named(options.directory.as_deref(), name)?;
-        // Whoever comes meanwhile finds these seats taken, or removed with all else.
-        let (count, _seats) = census(&place)?;
+        let held = match place.hold(true) {
+            Err(Error::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => return Ok(()),
+            held => held?,
+        };
+        let count = if held.is_some() { census(&place)? } else { return Ok(()) };
         if count > 0 {
             return Err(Error::InUse { path: place.path().to_owned(), count });
         }
@@ -74,11 +83,8 @@ impl Shm {
         let path = self.0.place.sets();
         let found = fs::read_dir(&path).and_then(Iterator::collect::<io::Result<Vec<_>>>);
         let found = found.map_err(failed("listing", &path))?;
-        let mut names: Vec<Arc<str>> = found
-            .iter()
-            .filter_map(|entry| entry.file_name().to_str().and_then(set_of))
-            .map(Arc::from)
-            .collect();
+        let mut names: Vec<Arc<str>> =
+            found.iter().filter_map(|entry| entry.file_name().to_str().and_then(set_of)).map(Arc::from).collect();
         names.sort();
         Ok(names)
     }

@@ -13,7 +13,9 @@ use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use paceline_core::{Algorithm, ChangeError, Demand, Index, LimitKind, LimitView, Quota, Refusal, ServerState, Time, View};
+use paceline_core::{
+    Algorithm, ChangeError, Demand, Index, LimitKind, LimitView, Quota, Refusal, ServerState, Time, View,
+};
 use parking_lot::Mutex;
 
 use crate::error::Error;

@@ -12,7 +12,7 @@ use crate::op::{Asked, Key, Patience};
 /// Somebody who has the file open.
 struct Somebody {
     journal: Journal,
-    seen: Option<(Replica, u64)>,
+    seen: Option<Box<Seen>>,
     scratch: Vec<u64>,
 }
 
@@ -26,20 +26,24 @@ impl Somebody {
     }
 
     fn does(&mut self, nanos: u64, op: &Op) -> Effect {
-        self.journal.catch_up(&mut self.seen, &mut self.scratch).unwrap();
+        self.catch_up();
         let seen = self.seen.as_mut().unwrap();
         let effect = self.journal.execute(seen, Time::from_nanos(nanos), op, &mut self.scratch).unwrap();
         self.sees();
         effect
     }
 
+    fn catch_up(&mut self) {
+        self.seen = Some(self.journal.catch_up(self.seen.take(), &mut self.scratch).unwrap());
+    }
+
     /// The state, as words.
     fn sees(&mut self) -> Vec<u64> {
-        self.journal.catch_up(&mut self.seen, &mut self.scratch).unwrap();
+        self.catch_up();
         let mut words = Vec::new();
-        let (replica, _) = self.seen.as_mut().unwrap();
-        replica.decided.clear();
-        replica.write(&mut words);
+        let seen = self.seen.as_mut().unwrap();
+        seen.replica.decided.clear();
+        seen.replica.write(&mut words);
         words
     }
 }
@@ -88,7 +92,7 @@ fn dies_anywhere_in(path: &Path, nanos: u64, op: &Op) -> u64 {
         let copy = copy("died");
         let mut dying = Somebody::open(&copy);
         dying.journal.budget.set(budget);
-        dying.journal.catch_up(&mut dying.seen, &mut dying.scratch).unwrap();
+        dying.catch_up();
         let seen = dying.seen.as_mut().unwrap();
         let _ = dying.journal.execute(seen, Time::from_nanos(nanos), op, &mut dying.scratch);
         let mut other = Somebody::open(&copy);

@@ -31,7 +31,7 @@ impl Shared {
         let mut begun = false;
         let answer = poll_fn(|context| {
             if std::mem::replace(&mut begun, true) {
-                return self.look(ask, context).map(Ok);
+                return self.look(ask, context);
             }
             match self.begin(ask, context) {
                 Ok(None) => Poll::Pending,
@@ -76,16 +76,15 @@ impl Shared {
     }
 
     /// What has become of a wait. Nothing is asked of the others: whoever decided it has said so here.
-    fn look(&self, ask: &Ask, context: &Context<'_>) -> Poll<Answer> {
+    fn look(&self, ask: &Ask, context: &Context<'_>) -> Poll<Result<Answer, Error>> {
         if self.membership.fork.is_gone() {
-            return Poll::Pending;
+            return Poll::Ready(Err(Error::Forked));
         }
-        let mut own = self.own.lock();
-        let answer = own.permits.get_mut(&ask.permit.0).map(|permit| permit.answer(context));
-        match answer {
-            Some(Some(answer)) => Poll::Ready(answer),
+        match self.own.lock().permits.get_mut(&ask.permit.0).map(|permit| permit.answer(context)) {
             Some(None) => Poll::Pending,
-            None => Poll::Ready(Answer::TooLate),
+            Some(Some(answer)) => Poll::Ready(Ok(answer)),
+            // Somebody has given it up.
+            None => Poll::Ready(Ok(Answer::TooLate)),
         }
     }
 }

@@ -9,7 +9,7 @@ use paceline_core::{Demand, Grant};
 
 use super::{Owed, Own, Permit, Shared};
 use crate::error::Error;
-use crate::journal::{CLAIMS, Damage};
+use crate::journal::{CLAIMS, Damage, Seen};
 use crate::lock::{self, NotHeld};
 use crate::members::Member;
 use crate::op::{Asked, Key, Op};
@@ -25,6 +25,8 @@ const SLOW: u64 = 250_000_000;
 pub(crate) struct Step<'a> {
     shared: &'a Shared,
     own: &'a mut Own,
+    /// Taken from `own` and put back at the end: after a panic in between it would not be what the journal says.
+    seen: Box<Seen>,
     now: Time,
     /// To be woken afterwards: here, and elsewhere.
     woken: Vec<Waker>,
@@ -43,21 +45,21 @@ impl Shared {
         let mut own = self.own.lock();
         let lock = lock::take(self.journal.lock(), &membership.members, membership.patience);
         let lock = lock.map_err(|held| self.not_held(held))?;
-        let mut step = Step {
-            shared: self,
-            own: &mut own,
-            now: Time::ZERO,
-            woken: Vec::new(),
-            rung: Vec::new(),
-            damage: None,
-        };
+        let damaged = |Damage(why)| Error::Damaged { path: self.path.clone(), why };
+        let seen = own.seen.take();
+        let seen = self.journal.catch_up(seen, &mut own.scratch).map_err(damaged)?;
+        // Nobody's clock goes back in what all have seen.
+        let now = membership.clock.now().max(seen.replica.now);
+        let (woken, rung) = (Vec::new(), Vec::new());
+        let mut step = Step { shared: self, own: &mut own, seen, now, woken, rung, damage: None };
         let result = step.run(call);
-        let (woken, rung) = (step.woken, step.rung);
+        let Step { seen, woken, rung, damage, .. } = step;
+        own.seen = damage.is_none().then_some(seen);
         drop(lock);
         drop(own);
         woken.into_iter().for_each(Waker::wake);
         rung.into_iter().for_each(|member| membership.members.ring(member));
-        result.map_err(|Damage(why)| Error::Damaged { path: self.path.clone(), why })
+        damage.map_or(Ok(result), |damage| Err(damaged(damage)))
     }
 
     fn not_held(&self, held: NotHeld) -> Error {
@@ -73,29 +75,17 @@ impl Shared {
 }
 
 impl Step<'_> {
-    fn run<R>(&mut self, call: impl FnOnce(&mut Self) -> R) -> Result<R, Damage> {
-        let Own { seen, scratch, .. } = &mut *self.own;
-        let caught_up = self.shared.journal.catch_up(seen, scratch);
-        if caught_up.is_err() {
-            *seen = None;
-        }
-        let anew = caught_up?;
-        // Nobody's clock goes back in what all have seen.
-        self.now = self.shared.membership.clock.now().max(self.replica().now);
+    fn run<R>(&mut self, call: impl FnOnce(&mut Self) -> R) -> R {
         let before = self.replica().next();
-        self.note(anew);
+        self.note();
         let result = call(self);
-        self.note(false);
+        self.note();
         self.tell_time(before);
-        if self.damage.is_some() {
-            self.own.seen = None;
-        }
-        self.damage.map_or(Ok(result), Err)
+        result
     }
 
-    /// Always there within a step: catching up has made it.
     fn replica(&mut self) -> &mut Replica {
-        &mut self.own.seen.as_mut().expect("made by catching up").0
+        &mut self.seen.replica
     }
 
     pub(crate) fn me(&self) -> Member {
@@ -117,23 +107,22 @@ impl Step<'_> {
 
     /// Does an operation here and for everybody.
     pub(crate) fn execute(&mut self, op: &Op) -> Effect {
-        let Own { seen: Some(seen), scratch, .. } = &mut *self.own else { return Effect::Nothing };
         if self.damage.is_some() {
             return Effect::Nothing;
         }
-        self.shared.journal.execute(seen, self.now, op, scratch).unwrap_or_else(|damage| {
+        let done = self.shared.journal.execute(&mut self.seen, self.now, op, &mut self.own.scratch);
+        done.unwrap_or_else(|damage| {
             self.damage = Some(damage);
             Effect::Nothing
         })
     }
 
     /// Takes note of what became of demands: one's own are claimed, for others a bell is rung.
-    fn note(&mut self, anew: bool) {
+    fn note(&mut self) {
         let me = self.me();
-        let replica = self.replica();
-        let mut decided = std::mem::take(&mut replica.decided);
-        if anew {
-            let mut own: Vec<u128> = replica.unclaimed_of(me).collect();
+        let mut decided = std::mem::take(&mut self.seen.replica.decided);
+        if std::mem::take(&mut self.seen.anew) {
+            let mut own: Vec<u128> = self.seen.replica.unclaimed_of(me).collect();
             own.extend(self.own.permits.iter().filter(|(_, permit)| permit.waits()).map(|(permit, _)| *permit));
             decided.extend(own.into_iter().map(|permit| Key { member: me, permit }));
         }
@@ -179,7 +168,7 @@ impl Step<'_> {
             };
             self.decide(asked.key.permit, verdict);
         }
-        self.note(false);
+        self.note();
     }
 
     fn decide(&mut self, permit: u128, verdict: Verdict) {
@@ -208,7 +197,7 @@ impl Step<'_> {
         let now = self.now;
         if self.replica().next().is_some_and(|(next, _)| next <= now) {
             self.execute(&Op::Pump);
-            self.note(false);
+            self.note();
         }
     }
 
@@ -242,7 +231,7 @@ impl Step<'_> {
                 self.execute(&Op::PassBy(member));
             }
         }
-        self.note(false);
+        self.note();
     }
 
     /// Does what could not be done before.
@@ -289,7 +278,7 @@ impl Step<'_> {
     }
 
     pub(crate) fn standing(&mut self) -> Standing {
-        let now = self.now;
-        self.replica().standing(now)
+        let (now, members) = (self.now, self.shared.membership.members.count());
+        Standing { members, ..self.replica().standing(now) }
     }
 }

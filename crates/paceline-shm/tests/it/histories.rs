@@ -228,7 +228,8 @@ impl Both {
                 self.members[self.owners[&permit]].1.forget(PermitId(permit));
             }
             (60..72, Some(permit)) => {
-                let actual: Demand = [(random.random_range(0..limits.len()) as Index, random.random_range(0..9))].into_iter().collect();
+                let actual: Demand =
+                    [(random.random_range(0..limits.len()) as Index, random.random_range(0..9))].into_iter().collect();
                 let grant = self.reference.held.get_mut(&permit).unwrap();
                 for part in actual.parts() {
                     self.reference.set.settle(now, grant, part.limit, part.units, &mut Events::default());
@@ -283,7 +284,8 @@ fn change(random: &mut SmallRng, limits: &[(Arc<str>, LimitSpec)], permit: Optio
         (_, LimitSpec::Resource(_)) => Change::Capacity(limit as Index, random.random_range(1..10)),
         (3..6, _) => Change::Quota(limit as Index, quota(random)),
         _ => {
-            let reset = random.random_bool(0.5).then(|| Reset::Window(Duration::from_millis(random.random_range(1..900))));
+            let reset =
+                random.random_bool(0.5).then(|| Reset::Window(Duration::from_millis(random.random_range(1..900))));
             let remaining = Some(random.random_range(0..20));
             let limit_told = random.random_bool(0.2).then(|| random.random_range(3..20));
             let state = ServerState { limit: limit_told, remaining, reset, authoritative: random.random_bool(0.3) };

@@ -201,7 +201,8 @@ fn several_processes_are_served_alike_in_real_time() {
     let mut load = Load::start(directory.path(), PROCESSES, 3);
     // Until each has begun, the others have more.
     until("all", || {
-        let begun = |number: &usize| directory.path().join(format!("log-{number}")).metadata().is_ok_and(|log| log.len() > 0);
+        let begun =
+            |number: &usize| directory.path().join(format!("log-{number}")).metadata().is_ok_and(|log| log.len() > 0);
         (0..PROCESSES).filter(begun).count() == PROCESSES
     });
     let began = now();

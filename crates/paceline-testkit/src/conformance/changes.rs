@@ -17,7 +17,8 @@ pub(super) async fn capacities_grow_and_shrink(place: &impl Place) {
     });
     settle_down().await;
     set.set_capacity("concurrency", 3).expect("a resource");
-    let third = timeout(Duration::from_secs(5), third).await.expect("in time").expect("no panic").expect("room for three");
+    let third =
+        timeout(Duration::from_secs(5), third).await.expect("in time").expect("no panic").expect("room for three");
     set.set_capacity("concurrency", 1).expect("a resource");
     settle_down().await;
     assert_eq!(set.snapshot().limit("concurrency").expect("it is there").debt, 2);
