@@ -17,6 +17,8 @@ mod budget;
 #[cfg(test)]
 mod crashes;
 
+mod limits;
+
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -31,6 +33,7 @@ use crate::map::Mapping;
 use crate::members::SEATS;
 use crate::op::Op;
 use crate::replica::{Effect, Replica};
+use limits::{read_limits, write_limits};
 
 /// The most limits a set can have.
 pub(crate) const LIMITS: usize = 64;
@@ -311,45 +314,4 @@ fn image_words(limits: usize, places: usize) -> usize {
 /// To tell an image from anything else; against malice there is the check of every value.
 fn checksum(words: &[u64]) -> u64 {
     words.iter().fold(words.len() as u64, |sum, word| (sum ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(29))
-}
-
-fn write_limits(limits: &Limits, out: &mut Vec<u64>) {
-    out.push(limits.len() as u64);
-    for (key, spec) in limits {
-        out.push(key.len() as u64);
-        out.extend(key.as_bytes().chunks(8).map(|chunk| {
-            let mut bytes = [0; 8];
-            bytes[..chunk.len()].copy_from_slice(chunk);
-            u64::from_le_bytes(bytes)
-        }));
-        match spec {
-            LimitSpec::Rate(quota) => {
-                out.push(0);
-                quota.write(out);
-            }
-            LimitSpec::Resource(capacity) => out.extend([1, *capacity]),
-        }
-    }
-}
-
-fn read_limits(words: &mut Words<'_>) -> Option<Vec<(Arc<str>, LimitSpec)>> {
-    let count = words.count().filter(|count| *count <= LIMITS)?;
-    let mut limits = Vec::with_capacity(count);
-    for _ in 0..count {
-        // Eight bytes a word.
-        let length = usize::try_from(words.word()?).ok().filter(|length| length.div_ceil(8) <= words.left())?;
-        let mut bytes = Vec::with_capacity(length);
-        while bytes.len() < length {
-            bytes.extend(words.word()?.to_le_bytes());
-        }
-        bytes.truncate(length);
-        let key = String::from_utf8(bytes).ok()?;
-        let spec = match words.word()? {
-            0 => LimitSpec::Rate(Image::read(words)?),
-            1 => LimitSpec::Resource(words.word()?),
-            _ => return None,
-        };
-        limits.push((key.into(), spec));
-    }
-    (words.left() == 0).then_some(limits)
 }

@@ -4,20 +4,22 @@
 //! the same state, and each decision is core's own. Beside the set there are a row for each member, with what it holds,
 //! and the outcomes of waits that their owners have not yet claimed.
 
+mod image;
 #[cfg(test)]
 mod images;
+mod row;
 
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use paceline::backend::Standing;
-use paceline_core::image::{Image, Words};
 use paceline_core::{
     ChangeError, Decision, Demand, Events, Grant, Index, Order, Outcome, Refusal, Set, Ticket, Time, Waiter,
 };
 
 use crate::members::Member;
 use crate::op::{Asked, Key, Op, Patience};
+use row::Row;
 
 #[derive(Debug)]
 pub(crate) struct Replica {
@@ -31,15 +33,6 @@ pub(crate) struct Replica {
     unclaimed: BTreeMap<u128, (Member, Verdict)>,
     /// Whose waits were decided since this was last emptied.
     pub(crate) decided: Vec<Key>,
-}
-
-/// What a member holds.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-struct Row {
-    /// Permits that are out.
-    active: u64,
-    /// Units that these were charged, by limit.
-    held: Vec<u64>,
 }
 
 /// What became of a wait.
@@ -313,94 +306,4 @@ impl Replica {
 
 fn changed(result: Result<(), ChangeError>) -> Effect {
     result.map_or_else(Effect::Refused, |()| Effect::Nothing)
-}
-
-impl Row {
-    fn add(&mut self, charged: &Demand) {
-        for part in charged.parts() {
-            let at = usize::from(part.limit);
-            if self.held.len() <= at {
-                self.held.resize(at + 1, 0);
-            }
-            self.held[at] = self.held[at].saturating_add(part.units);
-        }
-    }
-
-    fn subtract(&mut self, charged: &Demand) {
-        for part in charged.parts() {
-            if let Some(held) = self.held.get_mut(usize::from(part.limit)) {
-                *held = held.saturating_sub(part.units);
-            }
-        }
-    }
-}
-
-impl Image for Verdict {
-    fn write(&self, out: &mut Vec<u64>) {
-        match self {
-            Self::Granted(grant) => {
-                out.push(0);
-                grant.write(out);
-            }
-            Self::Refused(Refusal::Closed) => out.push(1),
-            Self::Refused(Refusal::TooLarge { limit, asked, capacity }) => {
-                out.extend([2, (*limit).into(), *asked, *capacity]);
-            }
-            Self::TooLate => out.push(3),
-        }
-    }
-
-    fn read(words: &mut Words<'_>) -> Option<Self> {
-        Some(match words.word()? {
-            0 => Self::Granted(Grant::read(words)?),
-            1 => Self::Refused(Refusal::Closed),
-            2 => {
-                let limit = Index::try_from(words.word()?).ok()?;
-                Self::Refused(Refusal::TooLarge { limit, asked: words.word()?, capacity: words.word()? })
-            }
-            3 => Self::TooLate,
-            _ => return None,
-        })
-    }
-}
-
-impl Image for Replica {
-    fn write(&self, out: &mut Vec<u64>) {
-        out.extend([self.now.as_nanos(), self.arrivals]);
-        self.set.write(out);
-        out.push(self.rows.len() as u64);
-        for (member, row) in &self.rows {
-            member.write(out);
-            out.extend([row.active, row.held.len() as u64]);
-            out.extend(&row.held);
-        }
-        out.push(self.unclaimed.len() as u64);
-        for (permit, (member, verdict)) in &self.unclaimed {
-            permit.write(out);
-            member.write(out);
-            verdict.write(out);
-        }
-    }
-
-    fn read(words: &mut Words<'_>) -> Option<Self> {
-        let (now, arrivals) = (words.past()?, words.word()?);
-        let mut replica = Self { arrivals, ..Self::new(Set::read(words)?, now) };
-        replica.tickets = replica.set.waiters().map(|(ticket, key)| (key.permit, ticket)).collect();
-        let limits = replica.set.limits().len();
-        for _ in 0..words.count()? {
-            let (member, active) = (Member::read(words)?, words.word()?);
-            let count = words.count().filter(|count| *count <= limits)?;
-            let held = (0..count).map(|_| words.word()).collect::<Option<_>>()?;
-            replica.rows.insert(member, Row { active, held });
-        }
-        for _ in 0..words.count()? {
-            let (permit, member) = (u128::read(words)?, Member::read(words)?);
-            let verdict = Verdict::read(words)?;
-            if matches!(&verdict, Verdict::Granted(grant) if !replica.set.has_all_of(&grant.charged)) {
-                return None;
-            }
-            replica.unclaimed.insert(permit, (member, verdict));
-        }
-        (replica.tickets.len() == replica.set.waiting()).then_some(replica)
-    }
 }

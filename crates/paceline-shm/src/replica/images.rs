@@ -4,6 +4,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use paceline::{Algorithm, Anchor, Priority, Quota, ServerState};
+use paceline_core::image::{Image, Words};
 use paceline_core::{Arrival, Limit};
 use rand::rngs::SmallRng;
 use rand::{Rng as _, SeedableRng as _};

@@ -16,11 +16,11 @@ impl Shared {
     pub(super) fn try_now(&self, ask: &Ask) -> Result<Answer, Error> {
         self.step(|step| {
             let asked = step.asked(ask, Patience::None);
-            let answer = step.ask(&asked);
+            let (answer, asked) = step.ask(asked);
             // Somebody who is gone may hold what it asks for.
             if matches!(answer, Answer::Wait(_)) && step.sweep_is_due() {
                 step.sweep();
-                return step.ask(&asked);
+                return step.ask(asked).0;
             }
             answer
         })
@@ -54,15 +54,15 @@ impl Shared {
                 Some(within) => Patience::Until(step.now() + within),
             };
             let asked = step.asked(ask, patience);
-            match step.ask(&asked) {
-                Answer::Wait(_) if !roomy => Err(()),
+            match step.ask(asked) {
+                (Answer::Wait(_), _) if !roomy => Err(()),
                 // A place in the queue; it may be decided by the end of this step.
-                Answer::Wait(_) => {
+                (Answer::Wait(_), asked) => {
                     let (waker, asked) = (Some(context.waker().clone()), Box::new(asked));
                     step.keep(ask.permit, Permit::Waiting { waker, asked });
                     Ok(None)
                 }
-                answer => Ok(Some(answer)),
+                (answer, _) => Ok(Some(answer)),
             }
         })?;
         match answer {
@@ -120,16 +120,21 @@ impl Step<'_> {
         }
     }
 
-    fn ask(&mut self, asked: &Asked) -> Answer {
-        match self.execute(&Op::Ask(asked.clone())) {
+    /// Asks, and gives back what was asked.
+    fn ask(&mut self, asked: Asked) -> (Answer, Asked) {
+        let permit = PermitId(asked.key.permit);
+        let op = Op::Ask(asked);
+        let answer = match self.execute(&op) {
             Effect::Granted(grant) => {
-                self.keep(PermitId(asked.key.permit), Permit::Held { grant, told: true });
+                self.keep(permit, Permit::Held { grant, told: true });
                 Answer::Granted
             }
             Effect::Never(refusal) => Answer::Never(refusal),
             Effect::Wait(wait) => Answer::Wait(wait),
             Effect::Queued => Answer::Wait(Duration::MAX),
             _ => Answer::TooLate,
-        }
+        };
+        let Op::Ask(asked) = op else { unreachable!("made above") };
+        (answer, asked)
     }
 }

@@ -161,7 +161,8 @@ impl Both {
     fn ask(&mut self, random: &mut SmallRng, limits: usize) {
         let member = random.random_range(0..2);
         let demand: Demand = (0..limits)
-            .filter_map(|limit| random.random_bool(0.6).then(|| (limit as Index, random.random_range(1..=6))))
+            .map(|limit| (limit as Index, random.random_range(0..=9)))
+            .filter(|(_, units)| (1..=6).contains(units))
             .collect();
         let priority = [Priority::Low, Priority::Normal, Priority::High][random.random_range(0..3)];
         let within = random.random_bool(0.3).then(|| Duration::from_millis(random.random_range(0..1_500)));

@@ -7,4 +7,5 @@ mod histories;
 mod kills;
 mod member;
 mod sharing;
+mod stress;
 mod support;

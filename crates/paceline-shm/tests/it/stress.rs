@@ -1,0 +1,77 @@
+//! Many threads, several members, everything at once: what came in goes out.
+
+use std::time::Duration;
+
+use paceline::{LimitSet, Quota};
+use rand::rngs::SmallRng;
+use rand::{Rng as _, SeedableRng as _};
+
+use crate::support::{directory, open, set, soaked};
+
+const AT_ONCE: u64 = 6;
+
+async fn churn(set: LimitSet, seed: u64, rounds: u64) {
+    let mut random = SmallRng::seed_from_u64(seed);
+    for _ in 0..rounds {
+        let units = random.random_range(1..20);
+        let patience = Duration::from_micros(random.random_range(0..3_000));
+        match random.random_range(0..4) {
+            0 => drop(set.try_acquire([("tokens", units)])),
+            // Given up at any time, granted or not.
+            1 => drop(tokio::time::timeout(patience, set.acquire([("tokens", units)])).await),
+            2 => drop(set.request([("tokens", units)]).within(patience).acquire().await),
+            _ => {
+                let permit = set.acquire([("tokens", units)]).await.unwrap();
+                permit.settle([("tokens", random.random_range(0..30))]).unwrap();
+                tokio::task::yield_now().await;
+            }
+        }
+        if random.random_range(0..50) == 0 {
+            set.set_capacity("concurrency", random.random_range(1..=AT_ONCE)).unwrap();
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn nothing_is_lost_under_contention_in_real_time() {
+    let directory = directory();
+    let make = || {
+        set(directory.path(), |set| set.rate("tokens", Quota::per_second(200_000).burst(5_000)).concurrency(AT_ONCE))
+    };
+    let members = [make(), make(), make()];
+    let rounds = soaked(200, 5_000);
+    let tasks: Vec<_> =
+        (0..12).map(|seed| tokio::spawn(churn(members[seed as usize % 3].clone(), seed, rounds))).collect();
+    for task in tasks {
+        task.await.unwrap();
+    }
+    for set in &members {
+        let snapshot = set.snapshot();
+        assert_eq!((snapshot.active, snapshot.waiting), (0, 0), "{snapshot:?}");
+        assert_eq!(snapshot.limit("concurrency").unwrap().used, 0);
+    }
+    members[0].set_capacity("concurrency", AT_ONCE).unwrap();
+    drop(members[1].try_acquire([("concurrency", AT_ONCE)]).unwrap());
+}
+
+/// Whoever knows only the name can see what is shared there.
+#[test]
+fn a_stranger_can_look() {
+    let directory = directory();
+    let set = set(directory.path(), |set| set.calls(Quota::per_hour(5)).concurrency(2));
+    let held = set.try_acquire(()).unwrap();
+    let stranger = open(directory.path());
+    assert_eq!(stranger.sets().unwrap(), ["set".into()]);
+    let limits = stranger.limits("set").unwrap();
+    let mut described = LimitSet::builder("set");
+    for (key, limit) in limits {
+        described = match limit {
+            paceline::backend::LimitSpec::Rate(quota) => described.rate(key, quota),
+            paceline::backend::LimitSpec::Resource(capacity) => described.resource(key, capacity),
+        };
+    }
+    let seen = described.backend(stranger).build().unwrap().snapshot();
+    assert_eq!((seen.active, seen.granted), (1, 1));
+    assert_eq!(seen.limit("calls").unwrap().used, 1);
+    drop(held);
+}
