@@ -70,8 +70,12 @@ impl Keeper {
                     let wait = next.since(membership.clock.now());
                     if mine { wait } else { wait.saturating_add(GRACE) }
                 }
-                // Whoever waits learns of it by asking; here there is only trying again.
-                Err(_) => LOOK,
+                Err(error) => {
+                    if !error.is_retryable() {
+                        set.send_back();
+                    }
+                    LOOK
+                }
             };
             sleep = Some(sleep.map_or(wait, |sleep| sleep.min(wait)).min(LOOK));
         }

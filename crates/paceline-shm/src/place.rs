@@ -30,10 +30,12 @@ impl Place {
     /// Finds it and makes it, if need be.
     pub(crate) fn make(base: Option<&Path>, name: &str) -> Result<Self, Error> {
         let place = Self::named(base, name)?;
-        let base = place.0.parent().unwrap_or(&place.0);
-        // That the base was named by the user, or is in a directory that all can write to, is no matter: what is in it
-        // has to be ours.
-        make(base)?;
+        match place.0.parent() {
+            // Everybody can write to the directory that it is in.
+            Some(base) if base == default() => private(base)?,
+            Some(base) => make(base)?,
+            None => {}
+        }
         for directory in [&place.0, &place.seats(), &place.sets()] {
             private(directory)?;
         }
@@ -61,7 +63,7 @@ impl Place {
             Some(base) => base.to_owned(),
             None => match std::env::var_os(DIRECTORY).filter(|directory| !directory.is_empty()) {
                 Some(directory) => directory.into(),
-                None => format!("/dev/shm/paceline-{}", rustix::process::geteuid().as_raw()).into(),
+                None => default(),
             },
         };
         Ok(Self(base.join(name)))
@@ -94,6 +96,10 @@ impl Place {
         }
         self.sets().join(file)
     }
+}
+
+fn default() -> PathBuf {
+    format!("/dev/shm/paceline-{}", rustix::process::geteuid().as_raw()).into()
 }
 
 /// The set that a state file is of; none for what is no state file, such as a draft of one.

@@ -162,6 +162,20 @@ impl Shared {
         })
     }
 
+    /// Has all that wait here ask again, to hear of an error that is there to stay.
+    pub(crate) fn send_back(&self) {
+        let mut own = self.own.lock();
+        let waiting = own.permits.iter().filter(|(_, permit)| permit.waits());
+        let waiting: Vec<u128> = waiting.map(|(permit, _)| *permit).collect();
+        let wakers = waiting.into_iter().filter_map(|permit| match own.take(PermitId(permit)) {
+            Some(Permit::Waiting { waker, .. }) => waker,
+            _ => None,
+        });
+        let wakers: Vec<Waker> = wakers.collect();
+        drop(own);
+        wakers.into_iter().for_each(Waker::wake);
+    }
+
     /// Takes no more part: what is held here is given back.
     pub(crate) fn leave(&self) {
         // Where that cannot be done now, others do it once the seat is free.

@@ -33,16 +33,12 @@ impl Shared {
             if std::mem::replace(&mut begun, true) {
                 return self.look(ask, context);
             }
-            match self.begin(ask, context) {
-                Ok(None) => Poll::Pending,
-                Ok(Some(answer)) => Poll::Ready(Ok(answer)),
-                Err(error) => Poll::Ready(Err(error)),
-            }
+            self.begin(ask, context)
         });
         Ok(answer.await?)
     }
 
-    fn begin(&self, ask: &Ask, context: &Context<'_>) -> Result<Option<Answer>, Error> {
+    fn begin(&self, ask: &Ask, context: &Context<'_>) -> Poll<Result<Answer, Error>> {
         let answer = self.step(|step| {
             if let Some(known) = step.permit(ask.permit) {
                 return Ok(known.answer(context));
@@ -66,12 +62,15 @@ impl Shared {
             }
         })?;
         match answer {
-            Ok(None) => {
-                self.membership.keeper.wake().map_err(Error::NoThread)?;
-                Ok(None)
+            Ok(None) => match self.membership.keeper.wake() {
+                Ok(()) => Poll::Pending,
+                Err(error) => Poll::Ready(Err(Error::NoThread(error))),
+            },
+            Ok(Some(answer)) => Poll::Ready(Ok(answer)),
+            Err(()) => {
+                let (set, most) = (self.name.to_string(), self.journal.places());
+                Poll::Ready(Err(Error::TooManyWait { set, most }))
             }
-            Ok(answer) => Ok(answer),
-            Err(()) => Err(Error::TooManyWait { set: self.name.to_string(), most: self.journal.places() }),
         }
     }
 
@@ -80,11 +79,12 @@ impl Shared {
         if self.membership.fork.is_gone() {
             return Poll::Ready(Err(Error::Forked));
         }
-        match self.own.lock().permits.get_mut(&ask.permit.0).map(|permit| permit.answer(context)) {
+        let answer = self.own.lock().permits.get_mut(&ask.permit.0).map(|permit| permit.answer(context));
+        match answer {
             Some(None) => Poll::Pending,
             Some(Some(answer)) => Poll::Ready(Ok(answer)),
-            // Somebody has given it up.
-            None => Poll::Ready(Ok(Answer::TooLate)),
+            // It was sent back to ask again.
+            None => self.begin(ask, context),
         }
     }
 }

@@ -255,3 +255,35 @@ async fn more_waiters_than_there_is_room_for_are_a_retryable_error() {
     }
     drop(set.acquire(()).await.unwrap());
 }
+
+#[tokio::test]
+async fn whoever_waits_is_told_of_damage_in_real_time() {
+    let directory = directory();
+    let set = described(directory.path()).unwrap();
+    let held = (set.try_acquire(()).unwrap(), set.try_acquire(()).unwrap());
+    let waiting = tokio::spawn({
+        let set = set.clone();
+        async move { set.acquire(()).await.map(drop) }
+    });
+    while set.snapshot().waiting == 0 {
+        tokio::task::yield_now().await;
+    }
+    // A tail that no journal can have.
+    patch_in_place(&file(directory.path()), 24, 1 << 40);
+    let told = tokio::time::timeout(Duration::from_secs(5), waiting).await.expect("it does not hang").unwrap();
+    says(&told.unwrap_err().to_string(), &["damaged", "remove"]);
+    drop(held);
+    says(&set.try_acquire(()).unwrap_err().to_string(), &["damaged"]);
+}
+
+#[test]
+fn the_default_place_is_ones_own_alone() {
+    let user = fs::metadata("/proc/self").map(|own| std::os::unix::fs::MetadataExt::uid(&own)).unwrap();
+    let name = format!("test-{}", std::process::id());
+    drop(paceline_shm::open(&name).unwrap());
+    let base = PathBuf::from(format!("/dev/shm/paceline-{user}"));
+    for made in [base.clone(), base.join(&name)] {
+        assert_eq!(fs::metadata(made).unwrap().permissions().mode() & 0o777, 0o700);
+    }
+    paceline_shm::remove(&name).unwrap();
+}
