@@ -71,7 +71,7 @@ fn a_stranger_can_look() {
         };
     }
     let seen = described.backend(stranger).build().unwrap().snapshot();
-    assert_eq!((seen.active, seen.granted), (1, 1));
+    assert_eq!((seen.active, seen.granted, seen.members), (1, 1, 2));
     assert_eq!(seen.limit("calls").unwrap().used, 1);
     drop(held);
 }

@@ -27,6 +27,8 @@ pub struct Snapshot {
     pub granted: u64,
     /// Permits that are out.
     pub active: u64,
+    /// Who shares it: one for a set of this process, else the processes or clients that its backend counts.
+    pub members: usize,
     /// Of those granted, how many had to wait.
     pub waits: u64,
     /// How long those waited together.
@@ -43,7 +45,8 @@ impl Snapshot {
     pub(crate) fn idle(name: Arc<str>, limits: Vec<LimitSnapshot>) -> Self {
         let (waiting, granted, active, waits, waited) = (0, 0, 0, 0, Duration::ZERO);
         let feedback = Feedback::default();
-        Self { name, limits, waiting, granted, active, waits, waited, feedback, paused: None, closed: false }
+        let (members, paused, closed) = (1, None, false);
+        Self { name, limits, waiting, granted, active, members, waits, waited, feedback, paused, closed }
     }
 
     /// The limit of that key.
@@ -289,6 +292,7 @@ impl Local {
             waiting: view.waiting,
             granted: view.granted,
             active: self.active(&guard),
+            members: 1,
             waits: guard.keeper.as_ref().map_or(0, |keeper| keeper.waits),
             waited: guard.keeper.as_ref().map_or(Duration::ZERO, |keeper| keeper.waited),
             feedback: guard.learning.as_ref().map_or_else(Feedback::default, |learning| learning.feedback()),
