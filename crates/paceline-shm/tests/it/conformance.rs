@@ -1,6 +1,6 @@
-//! The suite that every backend passes, in one process and virtual time.
+//! The suite that every backend passes, in one process and virtual time. Others are other members.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use paceline::backend::Remote;
@@ -14,43 +14,51 @@ use crate::support::directory;
 
 /// Shared memory, by the clock of the test's runtime.
 struct Shared {
-    shm: Shm,
-    time: JoinHandle<()>,
-    _directory: TempDir,
+    first: Shm,
+    time: Mutex<Vec<JoinHandle<()>>>,
+    directory: TempDir,
 }
 
 impl Shared {
     fn fresh() -> Self {
         let directory = directory();
-        let shm = Options::new().directory(directory.path()).clock(Clock::tokio()).open("test").unwrap();
-        let kept = shm.clone();
-        let time = tokio::spawn(async move {
-            loop {
-                tokio::time::sleep(Duration::from_millis(1)).await;
-                kept.tick();
-            }
-        });
-        Self { shm, time, _directory: directory }
+        let (first, time) = member(&directory);
+        Self { first, time: Mutex::new(vec![time]), directory }
     }
+}
+
+/// A member, and who keeps its time.
+fn member(directory: &TempDir) -> (Shm, JoinHandle<()>) {
+    let shm = Options::new().directory(directory.path()).clock(Clock::tokio()).open("test").unwrap();
+    let kept = shm.clone();
+    let time = tokio::spawn(async move {
+        loop {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+            kept.tick();
+        }
+    });
+    (shm, time)
 }
 
 impl Drop for Shared {
     fn drop(&mut self) {
-        self.time.abort();
+        self.time.lock().unwrap().iter().for_each(JoinHandle::abort);
     }
 }
 
 impl Place for Shared {
     fn make(&self, described: LimitSetBuilder) -> Result<LimitSet, Error> {
-        described.backend(self.shm.clone()).build()
+        described.backend(self.first.clone()).build()
     }
 
     fn other(&self, _: &LimitSet, described: LimitSetBuilder) -> Result<LimitSet, Error> {
-        self.make(described)
+        let (other, time) = member(&self.directory);
+        self.time.lock().unwrap().push(time);
+        described.backend(other).build()
     }
 
     fn remote(&self) -> Option<Arc<dyn Remote>> {
-        Some(self.shm.clone().into())
+        Some(self.first.clone().into())
     }
 }
 

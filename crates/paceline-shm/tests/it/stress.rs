@@ -75,3 +75,31 @@ fn a_stranger_can_look() {
     assert_eq!(seen.limit("calls").unwrap().used, 1);
     drop(held);
 }
+
+/// Threads of this process.
+fn threads() -> usize {
+    std::fs::read_dir("/proc/self/task").unwrap().count()
+}
+
+#[tokio::test]
+async fn a_thousand_waits_take_one_thread() {
+    let directory = directory();
+    let set = set(directory.path(), |set| set.concurrency(1));
+    let held = set.try_acquire(()).unwrap();
+    let waits: Vec<_> = (0..1_000)
+        .map(|_| {
+            let set = set.clone();
+            tokio::spawn(async move { drop(set.acquire(()).await.unwrap()) })
+        })
+        .collect();
+    while set.snapshot().waiting < 1_000 {
+        tokio::task::yield_now().await;
+    }
+    // Other tests of this program have threads too, but not a thousand.
+    assert!(threads() < 200, "{} threads", threads());
+    drop(held);
+    for wait in waits {
+        wait.await.unwrap();
+    }
+    assert_eq!(set.snapshot().granted, 1_001);
+}
