@@ -243,7 +243,9 @@ impl Quota {
         self.anchor == Anchor::Completion
     }
 
-    pub(crate) fn first_reset(&self) -> Option<Duration> {
+    /// How soon after the limit is made the running fixed window ends, if that was told.
+    #[must_use]
+    pub const fn first_reset(&self) -> Option<Duration> {
         self.resets_in
     }
 

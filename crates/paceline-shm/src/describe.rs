@@ -14,7 +14,7 @@ pub(crate) fn difference(known: &[(Arc<str>, LimitSpec)], wanted: &[(Arc<str>, L
     if ours != theirs {
         return Some(format!("there they are {theirs}, here {ours}"));
     }
-    let pairs = known.iter().zip(wanted).find(|(known, wanted)| known != wanted);
+    let pairs = known.iter().zip(wanted).find(|((_, known), (_, wanted))| !known.is_like(wanted));
     pairs.map(|((key, known), (_, wanted))| {
         let (mut there, mut here) = (brief(known), brief(wanted));
         if there == here {

@@ -47,7 +47,7 @@ impl Place {
     pub(crate) fn hold(&self, alone: bool) -> Result<Option<File>, Error> {
         let file = File::open(&self.0).map_err(failed("opening", &self.0))?;
         let how = if alone { FlockOperation::LockExclusive } else { FlockOperation::LockShared };
-        flock(&file, how).map_err(|error| failed("locking", &self.0)(error.into()))?;
+        rustix::io::retry_on_intr(|| flock(&file, how)).map_err(|error| failed("locking", &self.0)(error.into()))?;
         let held = file.metadata().map_err(failed("looking at", &self.0))?;
         let there = fs::metadata(&self.0).is_ok_and(|there| (there.dev(), there.ino()) == (held.dev(), held.ino()));
         Ok(there.then_some(file))

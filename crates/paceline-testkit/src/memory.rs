@@ -22,6 +22,8 @@ struct Inner {
     line: Arc<Line>,
 }
 
+type Known = (Arc<str>, LimitSpec);
+
 /// What lies between the backend and whoever asks it.
 #[derive(Debug, Default)]
 struct Line {
@@ -76,7 +78,8 @@ impl Remote for Memory {
             sets.insert(Arc::clone(set), Arc::clone(&shelf));
             return Ok(shelf);
         };
-        if shelf.limits() != limits {
+        let alike = |((known, there), (wanted, here)): (&Known, &Known)| known == wanted && there.is_like(here);
+        if shelf.limits().len() != limits.len() || !shelf.limits().iter().zip(limits).all(alike) {
             let message = format!("`{set}` is open with other limits: {:?}, not {limits:?}", shelf.limits());
             return Err(BackendError { message, retryable: false });
         }

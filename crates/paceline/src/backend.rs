@@ -41,6 +41,18 @@ pub enum LimitSpec {
     Resource(u64),
 }
 
+impl LimitSpec {
+    /// Whether both describe the same limit. When a window is reset is told as of now, so that is no difference.
+    #[must_use]
+    pub fn is_like(&self, other: &Self) -> bool {
+        let timeless = |spec: &Self| match *spec {
+            Self::Rate(quota) if quota.first_reset().is_some() => Self::Rate(quota.resets_in(Duration::ZERO)),
+            other => other,
+        };
+        timeless(self) == timeless(other)
+    }
+}
+
 /// A demand as a backend sees it. Asking again with the same id continues the same wait.
 #[derive(Clone, Debug)]
 pub struct Ask {

@@ -54,6 +54,12 @@ pub(super) async fn names_what_differs(place: &impl Place) {
     let error = backend.open(&name, &limits(2)).expect_err("another quota");
     assert!(error.message.contains("twice") && !error.retryable, "{error}");
     assert!(error.message.contains("tokens"), "{error}");
+    let daily = |hours: u64| {
+        let quota = Quota::per_day(5).algorithm(Algorithm::FixedWindow).resets_in(Duration::from_secs(hours * 3_600));
+        [("daily".into(), LimitSpec::Rate(quota))]
+    };
+    backend.open(&"daily".into(), &daily(5)).expect("it opens");
+    backend.open(&"daily".into(), &daily(4)).expect("the same reset, an hour later");
 }
 
 /// A quota that it cannot keep is refused when the set is made, not kept otherwise.
