@@ -12,7 +12,7 @@
 //! let mut words = Vec::new();
 //! set.write(&mut words);
 //! assert!(Set::<u64>::read(&mut Words::new(&words)).is_some());
-//! assert!(Set::<u64>::read(&mut Words::new(&words[1..])).is_none());
+//! assert!(Set::<u64>::read(&mut Words::new(&words[..3])).is_none());
 //! # Ok::<(), paceline_core::QuotaError>(())
 //! ```
 
