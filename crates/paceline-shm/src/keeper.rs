@@ -63,7 +63,7 @@ impl Keeper {
     /// Looks at all sets once; how long until the next look, if anybody here waits.
     pub(crate) fn tick(&self, membership: &Membership) -> Option<Duration> {
         let mut sleep = None::<Duration>;
-        for set in self.sets() {
+        for set in self.sets().into_iter().filter(|set| set.waits()) {
             let wait = match set.tick() {
                 Ok(None) => continue,
                 Ok(Some((next, mine))) => {

@@ -1,7 +1,7 @@
 //! One shared set, as this process has it: its replica, and its own demands and permits.
 //!
 //! Every step takes this process's lock, then the set's, catches up with what others did, does its own, and lets both go;
-//! only then are wakers called and bells rung.
+//! only then are wakers called and bells rung. Every permit and wait holds on to it, so it goes once nothing of it is out.
 
 mod ask;
 mod step;
@@ -106,6 +106,10 @@ impl Own {
         old
     }
 
+    fn is_busy(&self) -> bool {
+        self.waiting > 0 || !self.owed.is_empty()
+    }
+
     fn take(&mut self, permit: PermitId) -> Option<Permit> {
         let old = self.permits.remove(&permit.0);
         self.waiting -= usize::from(old.as_ref().is_some_and(Permit::waits));
@@ -150,6 +154,11 @@ impl Shared {
         &self.journal
     }
 
+    /// Whether somebody here waits, or something is still to be done.
+    pub(crate) fn waits(&self) -> bool {
+        !self.membership.fork.is_gone() && self.own.lock().is_busy()
+    }
+
     /// Looks whether time or somebody's death has decided something; when to look again, if anybody here waits.
     pub(crate) fn tick(&self) -> Result<Option<(Time, bool)>, Error> {
         self.step(|step| {
@@ -174,12 +183,6 @@ impl Shared {
         let wakers: Vec<Waker> = wakers.collect();
         drop(own);
         wakers.into_iter().for_each(Waker::wake);
-    }
-
-    /// Takes no more part: what is held here is given back.
-    pub(crate) fn leave(&self) {
-        // Where that cannot be done now, others do it once the seat is free.
-        let _ = self.step(|step| step.execute(&Op::Clear(step.me())));
     }
 
     fn owe(&self, owed: Owed) {
@@ -263,13 +266,5 @@ impl Home for Shared {
             step.pump();
             step.standing()
         })?)
-    }
-}
-
-impl Drop for Shared {
-    fn drop(&mut self) {
-        if !self.membership.fork.is_gone() {
-            self.leave();
-        }
     }
 }

@@ -1,8 +1,9 @@
 //! The backend: limit sets of one name, shared with other processes.
 
+use std::collections::HashMap;
 use std::fs;
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use paceline::backend::{BackendError, Home, LimitSpec, Remote};
 use paceline::{Algorithm, Clock};
@@ -33,7 +34,8 @@ struct Inner {
     era: Era,
     waiting: usize,
     membership: Arc<Membership>,
-    sets: Mutex<Vec<Arc<Shared>>>,
+    /// Those in use here: the last handle to a set takes it out of the memory of this process.
+    sets: Mutex<HashMap<Arc<str>, Weak<Shared>>>,
 }
 
 impl Shm {
@@ -115,8 +117,8 @@ impl Shm {
             Some(Error::Limits { set: set.to_string(), what, path: inner.place.path().to_owned() })
         };
         let mut sets = inner.sets.lock();
-        if let Some(open) = sets.iter().find(|open| open.name == *set) {
-            return differs(open.journal().described()).map_or_else(|| Ok(Arc::clone(open)), Err);
+        if let Some(open) = sets.get(set).and_then(Weak::upgrade) {
+            return differs(open.journal().described()).map_or(Ok(open), Err);
         }
         if limits.len() > LIMITS {
             return Err(Error::TooManyLimits { set: set.to_string(), count: limits.len(), most: LIMITS });
@@ -135,7 +137,8 @@ impl Shm {
         // Damage is found now, and what the dead have left is cleared.
         home.tick()?;
         inner.membership.keeper.add(&home);
-        sets.push(Arc::clone(&home));
+        sets.retain(|_, home| home.strong_count() > 0);
+        sets.insert(Arc::clone(set), Arc::downgrade(&home));
         Ok(home)
     }
 }

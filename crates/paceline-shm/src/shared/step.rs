@@ -203,7 +203,7 @@ impl Step<'_> {
 
     /// Whether a demand of this process waits.
     pub(crate) fn waits_here(&self) -> bool {
-        self.own.waiting > 0 || !self.own.owed.is_empty()
+        self.own.is_busy()
     }
 
     /// When to look next, and whether it is on this process to be in time.

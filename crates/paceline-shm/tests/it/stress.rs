@@ -103,3 +103,25 @@ async fn a_thousand_waits_take_one_thread() {
     }
     assert_eq!(set.snapshot().granted, 1_001);
 }
+
+/// The last handle to a set and the next first one may be two threads'.
+#[test]
+fn a_set_that_is_opened_as_it_is_left_keeps_what_is_out() {
+    let directory = directory();
+    let shm = open(directory.path());
+    let make = || LimitSet::builder("set").concurrency(2).backend(shm.clone()).build().unwrap();
+    let rounds = soaked(300, 30_000);
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                for _ in 0..rounds {
+                    let set = make();
+                    let held = set.try_acquire(()).unwrap();
+                    assert!((1..=2).contains(&set.snapshot().active));
+                    drop(held);
+                }
+            });
+        }
+    });
+    assert_eq!(make().snapshot().active, 0);
+}
