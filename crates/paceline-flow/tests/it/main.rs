@@ -9,6 +9,7 @@ mod events;
 mod flows;
 mod nested;
 mod parity;
+mod random;
 mod retry;
 mod shared;
 mod support;
