@@ -104,7 +104,9 @@ impl NodePlan {
 
 pub(super) fn plan() -> impl Strategy<Value = Plan> {
     let flow = (1_u64..4, any::<bool>(), option::of(1_u64..30), option::weighted(0.3, 2_u32..4));
-    let run = (any::<u64>(), 0_u64..8, any::<bool>(), [(1_u64..5, 5_u64..60), (1_u64..5, 5_u64..60)], end());
+    // Few, or more than are taken before the first has ended.
+    let instances = prop_oneof![3 => 0_u64..8, 1 => 30_u64..60];
+    let run = (any::<u64>(), instances, any::<bool>(), [(1_u64..5, 5_u64..60), (1_u64..5, 5_u64..60)], end());
     (graph(2), flow, run).prop_map(|(graph, flow, run)| {
         let ((slots, adaptive, per_minute, attempts), (seed, instances, twice, sets, end)) = (flow, run);
         Plan { seed, graph, slots, adaptive, per_minute, attempts, instances, twice, sets, end }
@@ -162,7 +164,7 @@ fn node() -> impl Strategy<Value = NodePlan> {
         1 => Just(Outer::Pool),
     ];
     let limits = (level, option::weighted(0.4, 2_u64..40), option::weighted(0.2, Just(10_u64)), outer);
-    let rest = (0_u64..6, option::of(2_u32..4), option::weighted(0.3, 1_u64..300), any::<bool>(), any::<bool>());
+    let rest = (0_u64..6, option::of(2_u32..4), option::weighted(0.3, 20_u64..300), any::<bool>(), any::<bool>());
     (limits, rest).prop_map(|((level, per_minute, tokens, outer), (items, attempts, timeout, propagates, rescues))| {
         NodePlan { items, level, per_minute, tokens, outer, attempts, timeout, propagates, rescues }
     })
