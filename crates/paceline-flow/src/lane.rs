@@ -175,19 +175,20 @@ impl Lane {
             let permit = own.acquire(&*demand.own).await?;
             match outer.try_acquire(&demand.outer, arrival) {
                 Ok(lent) => return Ok(Held { own: Some(permit.into_owned()), lent }),
-                Err(paceline::Error::NotNow { .. }) => {}
-                Err(error) => return Err(error),
+                Err(error) => {
+                    Held { own: Some(permit.into_owned()), lent: Lent::Nothing }.undo();
+                    not_now(error)?;
+                }
             }
-            let permit = Held { own: Some(permit.into_owned()), lent: Lent::Nothing };
-            permit.undo();
             let lent = outer.acquire(&demand.outer, arrival).await?;
             match own.try_acquire(&*demand.own) {
                 Ok(permit) => return Ok(Held { own: Some(permit.into_owned()), lent }),
-                Err(paceline::Error::NotNow { .. }) => {}
-                Err(error) => return Err(error),
+                Err(error) => {
+                    arrival = lent.arrival();
+                    Held { own: None, lent }.undo();
+                    not_now(error)?;
+                }
             }
-            arrival = lent.arrival();
-            Held { own: None, lent }.undo();
         }
     }
 
@@ -206,6 +207,11 @@ impl Lane {
         let most = own.into_iter().chain(self.outer.as_ref().and_then(Outer::in_flight)).min();
         most.map_or(items, |most| usize::try_from(most.saturating_mul(2)).unwrap_or(items).max(LEAST))
     }
+}
+
+/// Whether there is only no room now.
+fn not_now(error: paceline::Error) -> Result<(), paceline::Error> {
+    if matches!(error, paceline::Error::NotNow { .. }) { Ok(()) } else { Err(error) }
 }
 
 /// Calls that a set lets be in flight, if it limits that.

@@ -7,6 +7,9 @@ use paceline_flow::{Action, BatchFlow, Cause, Cx, Ending, Error, Graph, Limits, 
 
 use crate::support::{Act, Job, World, only};
 
+/// Sooner than any window passes.
+const SOON: Duration = Duration::from_secs(10);
+
 fn job() -> Job<'static> {
     Job::taking(1, 1)
 }
@@ -164,6 +167,38 @@ async fn a_panic_anywhere_in_a_node_is_the_outcome_of_its_instance() {
         }
         assert_eq!(shared.snapshot().active, 0);
         assert_eq!(flow.stats().running, 0);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_demand_above_a_quota_fails_at_once_and_costs_nothing() {
+    let tokens = LimitSet::builder("tokens").rate("tokens", Quota::per_minute(100)).build().unwrap();
+    let world = World::default();
+    let limits = Limits::concurrent(1).per_minute(1).shared(&tokens);
+    let flow = BatchFlow::over(only(Job::taking(1, 10).costing(101), limits)).max_concurrent_flows(1).build().unwrap();
+    let report = tokio::time::timeout(SOON, flow.run_over(&world, 0..5)).await.expect("nobody waits").unwrap();
+    assert_eq!((report.failed, world.service.calls()), (5, 0));
+    for outcome in &report.failures {
+        let Ending::Failed(failure) = &outcome.ending else { panic!("{outcome:?}") };
+        assert!(matches!(failure.cause, Cause::NotAdmitted(paceline::Error::TooLarge { .. })), "{failure}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_set_that_is_closed_ends_whoever_needs_it() {
+    for limits in [Limits::none(), Limits::concurrent(1), Limits::concurrent(1).per_minute(2)] {
+        let set = LimitSet::builder("shared").concurrency(1).build().unwrap();
+        let world = World::default();
+        let flow = BatchFlow::over(only(Job::taking(3, 100), limits.shared(&set))).build().unwrap();
+        let close = async {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            set.close().unwrap();
+        };
+        let run = tokio::time::timeout(SOON, flow.run_over(&world, 0..20));
+        let (report, ()) = tokio::join!(run, close);
+        let report = report.expect("it hangs").unwrap();
+        assert_eq!((report.failed, report.instances()), (20, 20), "{report}");
+        assert_eq!((set.snapshot().active, world.service.now()), (0, 0));
     }
 }
 
