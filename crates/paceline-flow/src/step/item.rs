@@ -14,6 +14,9 @@ use crate::lane::{Demand, Lane};
 use crate::node::Node;
 use crate::panics::{guarded, guarded_now};
 
+/// A panic is the node's own and says nothing of the service.
+const PANICKED: Verdict = Verdict::Cancelled;
+
 /// What an item is tried with.
 struct Try<'a, N: Node> {
     lane: &'a Lane,
@@ -115,7 +118,7 @@ impl<N: Node> Step<N> {
         outcome.result.map_err(|error| match error {
             CallError::Failed(fault) => fault,
             CallError::NotAdmitted(error) => Fault { cause: Cause::NotAdmitted(error), verdict: Verdict::Permanent },
-            CallError::Panicked(message) => Fault { cause: Cause::Panicked(message), verdict: Verdict::Cancelled },
+            CallError::Panicked(message) => Fault { cause: Cause::Panicked(message), verdict: PANICKED },
             CallError::Rejected(_) | CallError::Stopped => {
                 Fault { cause: Cause::Rejected, verdict: Verdict::Permanent }
             }
@@ -140,13 +143,18 @@ impl<N: Node> Step<N> {
         }
         let call = Call::new(number, held);
         let in_flight = self.counters.attempt(call.waited());
-        let result = self.exec(*cx, &call, item).await;
+        let mut result = self.exec(*cx, &call, item).await;
         drop(in_flight);
-        let (verdict, retry_after) = call.end(|| match &result {
-            Ok(result) => self.judge(result),
-            // A panic is the node's own and says nothing of the service.
-            Err(Cause::Panicked(_)) => Verdict::Cancelled,
-            Err(_) => Verdict::Overloaded,
+        let (verdict, retry_after) = call.end(|| {
+            let judged = match &result {
+                Ok(result) => guarded_now(|| self.node.verdict(result)),
+                Err(Cause::Panicked(_)) => return PANICKED,
+                Err(_) => return Verdict::Overloaded,
+            };
+            judged.unwrap_or_else(|cause| {
+                result = Err(cause);
+                PANICKED
+            })
         });
         self.counters.ended(verdict);
         let floor = match verdict {
@@ -184,10 +192,6 @@ impl<N: Node> Step<N> {
             Err(Cause::Error(error)) => Ok(Err(error)),
             Err(cause) => Err(cause),
         }
-    }
-
-    fn judge(&self, result: &Result<N::Output>) -> Verdict {
-        guarded_now(|| self.node.verdict(result)).unwrap_or(Verdict::Cancelled)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use paceline::{LimitPool, LimitSet, Quota, Retry};
+use paceline::{LimitPool, LimitSet, Quota, Retry, Verdict};
 use paceline_flow::{Action, BatchFlow, Cause, Cx, Ending, Error, Graph, Limits, Node, Result};
 
 use crate::support::{Act, Job, World, only};
@@ -167,6 +167,43 @@ async fn a_panic_anywhere_in_a_node_is_the_outcome_of_its_instance() {
         }
         assert_eq!(shared.snapshot().active, 0);
         assert_eq!(flow.stats().running, 0);
+    }
+}
+
+/// A node that judges what it cannot.
+struct Judges;
+
+impl Node for Judges {
+    type Shared = ();
+    type Params = &'static str;
+    type Item = ();
+    type Output = u64;
+
+    async fn prep(&self, _: Cx<'_, Self>) -> Result<Vec<()>> {
+        Ok(vec![()])
+    }
+
+    async fn exec(&self, cx: Cx<'_, Self>, _: &()) -> Result<u64> {
+        cx.params.parse::<u64>().map_err(Into::into)
+    }
+
+    fn verdict(&self, result: &Result<u64>) -> Verdict {
+        if result.as_ref().is_ok_and(|n| *n == 1) { Verdict::Success } else { panic!("what is that") }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_verdict_that_panics_is_a_panic_of_its_instance() {
+    for limits in [Limits::none(), Limits::none().retry(paceline::Retry::attempts(3))] {
+        let mut graph = Graph::new();
+        let node = graph.add(Judges, limits);
+        let flow = BatchFlow::over(graph.start(node).unwrap()).build().unwrap();
+        let report = flow.run_over(&(), ["1", "2", "not a number", "1"]).await.unwrap();
+        assert_eq!((report.completed, report.failed), (2, 2), "{report}");
+        for outcome in &report.failures {
+            let cause = &outcome.failure().unwrap().cause;
+            assert!(matches!(cause, Cause::Panicked(word) if word == "what is that"), "{cause:?}");
+        }
     }
 }
 
