@@ -142,6 +142,8 @@ impl<'a, 'n: 'a, S: Sync, P: Send + Sync> Run<'a, 'n, S, P> {
             self.left = Some(self.rest.left());
         }
         let instance = self.left.as_mut()?.next()?;
+        // Nothing is waited for from here on, however many there are.
+        tokio::task::coop::consume_budget().await;
         let ending = Ending::Cancelled { begun: false };
         Some(self.ended(Outcome { instance, label: None, ending, attempts: 0, waited: Duration::ZERO }))
     }

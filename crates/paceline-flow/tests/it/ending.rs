@@ -1,5 +1,6 @@
 //! Cancellation, deadlines and drops: every instance has an outcome, and every permit comes back.
 
+use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 use std::time::Duration;
 
 use futures::StreamExt;
@@ -8,6 +9,8 @@ use paceline_flow::{BatchFlow, Ending, Graph, Limits};
 use tokio::time::Instant;
 
 use crate::support::{Act, Job, World, only};
+
+const SOON: Duration = Duration::from_secs(10);
 
 fn shared() -> LimitSet {
     LimitSet::builder("shared").concurrency(4).build().unwrap()
@@ -64,6 +67,53 @@ async fn a_cycle_that_never_waits_can_be_ended() {
     ender.await.unwrap();
     assert_eq!((report.completed, report.cancelled + report.not_begun), (0, 2));
     assert!(flow.node_stats()[1].runs > 10);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_deadline_ends_a_cycle_that_never_waits() {
+    let mut graph = Graph::new();
+    let [a, b] = ["a", "b"].map(|name| graph.add_as(name, Job::taking(0, 0), Limits::none()));
+    graph.then(a, b).then(b, a);
+    let flow = BatchFlow::over(graph.start(a).unwrap()).deadline(SOON).build().unwrap();
+    // Nothing is ever idle here, so the clock has to be told.
+    let clock = tokio::spawn(tokio::time::advance(2 * SOON));
+    let world = World::default();
+    let (report, ended) = tokio::join!(flow.run_over(&world, 0..2), clock);
+    ended.unwrap();
+    assert_eq!(report.unwrap().cancelled, 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_deadline_ends_instances_that_never_wait() {
+    let flow = BatchFlow::over(only(Job::taking(0, 0), Limits::none())).deadline(SOON).build().unwrap();
+    let clock = tokio::spawn(tokio::time::advance(2 * SOON));
+    let world = World::default();
+    // They end sometime, for a test that fails.
+    let (report, ended) = tokio::join!(flow.run_over(&world, 0..100_000), clock);
+    ended.unwrap();
+    let report = report.unwrap();
+    assert!(report.completed < 10_000, "{}", report.completed);
+    assert_eq!(report.instances(), 100_000);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_left_of_a_long_run_keeps_no_other_task_waiting() {
+    let flow = BatchFlow::over(only(Job::taking(1, 10), Limits::none())).build().unwrap();
+    flow.handle().cancel();
+    let world = World::default();
+    let turns = AtomicU64::new(0);
+    let others = async {
+        loop {
+            turns.fetch_add(1, SeqCst);
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::select! {
+        biased;
+        report = flow.run_over(&world, 0..10_000) => assert_eq!(report.unwrap().not_begun, 10_000),
+        () = others => {}
+    }
+    assert!(turns.load(SeqCst) > 10, "{turns:?}");
 }
 
 #[tokio::test(start_paused = true)]
