@@ -30,9 +30,17 @@ pub struct Flow<'n, S, P> {
 
 /// A node with its edges.
 pub(crate) struct Joined<'n, S, P> {
+    /// What its graph calls it; `name` is the way to it, where that is nested.
+    own: Arc<str>,
     pub(crate) name: Arc<str>,
     pub(crate) stage: Box<dyn Stage<S, P> + 'n>,
     pub(crate) edges: Vec<(Action, usize)>,
+}
+
+impl<'n, S, P> Joined<'n, S, P> {
+    pub(crate) fn new(own: Arc<str>, stage: Box<dyn Stage<S, P> + 'n>) -> Self {
+        Self { name: Arc::clone(&own), own, stage, edges: Vec::new() }
+    }
 }
 
 impl<'n, S: Sync, P: Send + Sync> Flow<'n, S, P> {
@@ -149,8 +157,7 @@ impl<'n, S: Sync, P: Send + Sync> Flow<'n, S, P> {
     /// Puts it below `above`: its nodes are called by the way to them, of which each level adds its own.
     pub(crate) fn rename_below(&mut self, above: &str) {
         for node in &mut self.nodes {
-            let own = node.name.rsplit('/').next().unwrap_or_default();
-            node.name = format!("{above}/{own}").into();
+            node.name = format!("{above}/{}", node.own).into();
             node.stage.rename(&node.name);
         }
     }

@@ -177,7 +177,7 @@ impl<'n, S: Sync, P: Send + Sync> Graph<'n, S, P> {
             None => Err(Error::ForeignNode { place: place() }),
         };
         for Added { name, stage } in self.nodes {
-            joined.push(Joined { name, stage: stage?, edges: Vec::new() });
+            joined.push(Joined::new(name, stage?));
         }
         for Edge { from, action, to } in self.edges {
             let node = known(from, &|| format!("the beginning of an edge for the action \"{action}\""))?;

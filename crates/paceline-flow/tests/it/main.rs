@@ -7,6 +7,7 @@ mod effective;
 mod ending;
 mod events;
 mod flows;
+mod hostile;
 mod nested;
 mod parity;
 mod random;
