@@ -1,6 +1,7 @@
 //! What is measured, in the order of the table.
 
 mod crowd;
+mod flow;
 mod free;
 mod memory;
 mod set;
@@ -22,4 +23,5 @@ pub(crate) const ALL: &[Measure] = &[
     Measure { name: "1,000 waiters at 1,000/s (5.5 s of real time each)", run: waiters::rows },
     Measure { name: "100,000 waiters", run: crowd::rows },
     Measure { name: "memory", run: memory::rows },
+    Measure { name: "flow", run: flow::rows },
 ];
