@@ -75,6 +75,9 @@ pub use stats::FlowStats;
 /// slot goes on with them. So what a node may have in flight, and start in a minute, is at most its own limit times the
 /// slots. They are kept from run to run, and runs at the same time share them.
 ///
+/// An instance keeps its slot to its end. So a node that runs its own flow needs another slot while it has one, and where
+/// there are never enough of them, all wait for each other.
+///
 /// # Where it runs
 ///
 /// Nothing is spawned: all instances are parts of the future or stream that [`run`](Self::run),

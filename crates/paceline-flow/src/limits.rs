@@ -139,6 +139,9 @@ impl Limits {
     /// It is charged at the instant at which the node's own rates are, and a call holds nothing of it while it waits
     /// for those; a place among the node's own [concurrent](Self::concurrent) calls is taken first, since nobody else
     /// could use it.
+    ///
+    /// A call that has it must not acquire of it again in its `exec`: where there is no more room, it waits for itself,
+    /// until its [timeout](Self::timeout).
     pub fn shared(mut self, set: &LimitSet) -> Self {
         self.sets.push(set.clone());
         self

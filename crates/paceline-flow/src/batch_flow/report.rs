@@ -9,6 +9,9 @@ use parking_lot::Mutex;
 use super::{Ending, Outcome};
 use crate::action::Action;
 
+/// How many warnings are kept: actions may be made of anything, and memory is not to grow with the instances.
+const KINDS: usize = 100;
+
 /// What became of all instances of a run.
 #[derive(Debug, Default)]
 #[non_exhaustive]
@@ -27,7 +30,7 @@ pub struct Report {
     pub not_begun: u64,
     /// Each instance that had begun and did not come to its end, as they ended.
     pub failures: Vec<Outcome>,
-    /// Actions that nodes named without an edge for them.
+    /// Actions that nodes named without an edge for them, the first hundred of them.
     pub warnings: Vec<Warning>,
     /// What the flow's post said.
     pub action: Action,
@@ -114,6 +117,9 @@ impl Warning {
         let mut all = all.lock();
         if let Some(known) = all.iter_mut().find(|warning| warning.node == *node && warning.action == *action) {
             known.instances += 1;
+            return;
+        }
+        if all.len() >= KINDS {
             return;
         }
         let known = edges.iter().map(|(action, _)| action.clone()).collect();

@@ -98,6 +98,38 @@ async fn an_action_without_an_edge_ends_the_flow_and_is_told_where_there_are_oth
     assert!(report.to_string().contains("\"reviw\""), "{report}");
 }
 
+/// Says something new of each instance.
+struct Babbles;
+
+impl Node for Babbles {
+    type Shared = ();
+    type Params = u64;
+    type Item = ();
+    type Output = ();
+
+    async fn prep(&self, _: Cx<'_, Self>) -> Result<Vec<()>> {
+        Ok(Vec::new())
+    }
+
+    async fn exec(&self, _: Cx<'_, Self>, _: &()) -> Result<()> {
+        Ok(())
+    }
+
+    async fn post(&self, cx: Cx<'_, Self>, _: Vec<()>, _: Vec<()>) -> Result<Action> {
+        Ok(format!("{}", cx.params).into())
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_more_is_kept_of_actions_without_an_edge_than_anybody_reads() {
+    let mut graph = Graph::new();
+    let [first, second] = ["first", "second"].map(|name| graph.add_as(name, Babbles, Limits::none()));
+    graph.on(first, "more", second);
+    let flow = BatchFlow::over(graph.start(first).unwrap()).build().unwrap();
+    let report = flow.run_over(&(), 0..1_000).await.unwrap();
+    assert_eq!((report.completed, report.warnings.len()), (1_000, 100));
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_prep_of_the_flow_that_fails_or_panics_is_an_error_and_so_is_none() {
     let world = World::default();
