@@ -47,6 +47,11 @@ use args::{Cli, Command};
 use exit::{Exit, Halt};
 use screen::Screen;
 
+// What one thread allocates another gives back (a line that was read, an answer that is written): with the system's
+// allocator they wait for each other's locks.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     let cli = args::parse();
     match act(cli) {
