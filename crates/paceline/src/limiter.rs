@@ -316,7 +316,8 @@ impl RateLimiter {
         }
     }
 
-    /// `call`, limited, for threads.
+    /// `call`, limited, for threads. Its argument is owned, or lives as long as the function does: for one that borrows anew
+    /// each time, write `|url: &str| limiter.run_blocking(|| get(url))`.
     ///
     /// ```
     /// let double = paceline::RateLimiter::per_second(10).wrap_blocking(|number: u32| number * 2);
