@@ -151,3 +151,30 @@ async fn a_run_can_be_spawned_and_its_futures_are_send() {
     let run = async move { flow.run_over(&services, 0..3).await.map(|report| report.completed) };
     assert_eq!(tokio::spawn(run).await.unwrap().unwrap(), 3);
 }
+
+#[tokio::test(start_paused = true)]
+async fn five_minutes_never_exceed_what_is_said_of_each_service() {
+    let (fetch, analyze) = (Limits::concurrent(5).per_minute(100), Limits::concurrent(2).per_minute(60));
+    let mut graph = Graph::new();
+    let (fetch, analyze) = (graph.add(Fetch, fetch), graph.add(Analyze, analyze));
+    graph.on(fetch, "analyze", analyze);
+    let flow = BatchFlow::over(graph.start(fetch).unwrap()).max_concurrent_flows(10);
+    let flow = flow.deadline(Duration::from_secs(300)).build().unwrap();
+    let limits = flow.effective_limits();
+    let said = |node: &str| (limits.at_once(node).unwrap(), limits.per_minute(node).unwrap());
+    assert_eq!((said("Fetch"), said("Analyze")), ((50, 1_000), (20, 600)));
+    let text = limits.to_string();
+    for line in [
+        "Fetch: 5 at once, 100 a minute; in 10 slots 50 at once, 1000 a minute\n",
+        "in 10 slots 20 at once, 600 a minute\n",
+    ] {
+        assert!(text.contains(line), "{text}");
+    }
+    let services = Services::default();
+    let report = flow.run_over(&services, 0..).await.unwrap();
+    let (storage, llm) = (&services.storage, &services.llm);
+    assert!(report.completed > 400, "{report}");
+    assert!(storage.fullest_minute() <= 1_000 && llm.fullest_minute() <= 600);
+    assert!(storage.fullest_minute() > 900, "the quota of the first is what binds: {}", storage.fullest_minute());
+    assert!(storage.peak() <= 50 && llm.peak() <= 20);
+}
