@@ -6,6 +6,8 @@
 
 mod builder;
 mod control;
+mod each;
+mod input;
 mod outcome;
 mod report;
 mod run;

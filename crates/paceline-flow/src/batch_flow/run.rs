@@ -6,16 +6,16 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::FutureExt;
 use futures_util::stream::{Stream, StreamExt};
-use paceline::{Attempt, Batch, BatchHandle, BatchItem, CallError, Verdict};
+use paceline::{Batch, BatchHandle, BatchItem, CallError};
 use parking_lot::Mutex;
 use tokio::time::{Instant, Sleep};
 
 use super::control::Registered;
+use super::each::{Each, Instance};
+use super::input::{Input, Rest};
 use super::{BatchFlow, Ended, Ending, Outcome, Post, Report, Shop, Warning};
 use crate::action::Action;
-use crate::context::Context;
 use crate::event::{Event, Watch};
 use crate::failure::{Cause, Failure, Result};
 use crate::panics::{guarded, guarded_now};
@@ -40,51 +40,10 @@ pub(crate) struct Run<'a, 'n, S, P> {
 
 /// What all instances of a run share.
 #[derive(Default)]
-struct Common {
-    warnings: Mutex<Vec<Warning>>,
+pub(super) struct Common {
+    pub(super) warnings: Mutex<Vec<Warning>>,
     /// Of the instances in progress.
     labels: Mutex<HashMap<u64, String>>,
-}
-
-/// One instance, as the batch hands it on.
-struct Instance<P> {
-    index: u64,
-    params: Arc<P>,
-}
-
-impl<P> Clone for Instance<P> {
-    fn clone(&self) -> Self {
-        Self { index: self.index, params: Arc::clone(&self.params) }
-    }
-}
-
-/// The input, which outlives the batch that takes from it: what it has left then was not begun.
-trait Rest: Send + Sync {
-    /// The instances that are left, where it says how many there are at most.
-    fn left(&self) -> std::ops::Range<u64>;
-}
-
-struct Input<I> {
-    params: Mutex<(u64, I)>,
-}
-
-impl<I: Iterator + Send> Rest for Input<I> {
-    fn left(&self) -> std::ops::Range<u64> {
-        let mut params = self.params.lock();
-        let (taken, params) = &mut *params;
-        let left = if params.size_hint().1.is_some() { params.count() as u64 } else { 0 };
-        *taken..*taken + left
-    }
-}
-
-impl<I: Iterator> Input<I> {
-    fn take(&self) -> Option<(u64, I::Item)> {
-        let mut params = self.params.lock();
-        let (taken, params) = &mut *params;
-        let item = params.next()?;
-        *taken += 1;
-        Some((*taken - 1, item))
-    }
 }
 
 impl<'a, 'n: 'a, S: Sync, P: Send + Sync> Run<'a, 'n, S, P> {
@@ -99,7 +58,7 @@ impl<'a, 'n: 'a, S: Sync, P: Send + Sync> Run<'a, 'n, S, P> {
         I: IntoIterator<Item = P, IntoIter: Send + 'a>,
     {
         let common = Arc::<Common>::default();
-        let input = Arc::new(Input { params: Mutex::new((0, params.into_iter())) });
+        let input = Arc::new(Input::new(params.into_iter()));
         let (source, labels) = (Arc::clone(&input), Arc::clone(&common));
         let items = std::iter::from_fn(move || {
             let (index, params) = source.take()?;
@@ -207,51 +166,6 @@ impl<'a, 'n: 'a, S: Sync, P: Send + Sync> Run<'a, 'n, S, P> {
             Some(Post::Later(post)) => guarded(|| post(self.shared, &report)).await.map_err(Cause::into_error),
         };
         (report, posted)
-    }
-}
-
-/// What an instance is run with.
-struct Each<'a, 'n, S, P> {
-    flow: &'a BatchFlow<'n, S, P>,
-    shop: &'a Shop,
-    watch: Option<&'a Watch<'a>>,
-    shared: &'a S,
-    common: Arc<Common>,
-}
-
-impl<S, P> Clone for Each<'_, '_, S, P> {
-    fn clone(&self) -> Self {
-        let Self { flow, shop, watch, shared, common } = self;
-        Self { flow, shop, watch: *watch, shared, common: Arc::clone(common) }
-    }
-}
-
-impl<S: Sync, P: Send + Sync> Each<'_, '_, S, P> {
-    /// Goes through the graph once, in a slot.
-    async fn run(self, instance: Instance<P>, attempt: Attempt) -> Result<Ended, Failure> {
-        let Self { flow, shop, watch, shared, common } = &self;
-        let Instance { index, params } = &instance;
-        let (slot, _running) = (shop.take(|| flow.flow.open()), flow.counts.begin());
-        let cx = Context::of_run(*shared, &**params, *index, *watch);
-        cx.tell(Event::InstanceStarted { instance: *index, attempt: attempt.number() });
-        let result = flow.flow.walk(&slot, cx, &common.warnings).boxed().await;
-        if let Err(failure) = &result {
-            if failure.is_rate_limit() {
-                flow.counts.rate_limit_hits.add(1);
-            }
-            attempt.report(verdict(failure));
-        }
-        result
-    }
-}
-
-/// What an instance's failure says to the flow's controller, and to its retries.
-fn verdict(failure: &Failure) -> Verdict {
-    match &failure.cause {
-        Cause::RateLimited(hit) => hit.verdict(),
-        Cause::Panicked(_) => Verdict::Permanent,
-        Cause::NotAdmitted(error) if !error.is_retryable() => Verdict::Permanent,
-        _ => Verdict::Transient,
     }
 }
 
