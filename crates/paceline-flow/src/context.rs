@@ -44,7 +44,7 @@ impl<S, P> Copy for Context<'_, S, P> {}
 impl<'a, S, P> Context<'a, S, P> {
     /// A context of no flow, to try a node with.
     pub fn new(shared: &'a S, params: &'a P) -> Self {
-        Self { shared, params, place: Place { instance: 0, node: "", watch: None, call: None } }
+        Self::of_run(shared, params, 0, None)
     }
 
     pub(crate) fn of_run(shared: &'a S, params: &'a P, instance: u64, watch: Option<&'a Watch<'a>>) -> Self {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use paceline::{LimitSet, Verdict};
 
 /// A node's figures, all slots and runs together.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct NodeStats {
     /// Its name; of a nested flow, with the names above it.
@@ -48,25 +48,7 @@ pub struct NodeStats {
 
 impl NodeStats {
     pub(crate) fn of(node: &Arc<str>) -> Self {
-        Self {
-            node: Arc::clone(node),
-            max_concurrent: None,
-            max_per_minute: None,
-            slots: 0,
-            current_concurrent: None,
-            window_count: 0,
-            cuts: 0,
-            in_flight: 0,
-            peak_in_flight: 0,
-            runs: 0,
-            items: 0,
-            completed: 0,
-            failed: 0,
-            fallbacks: 0,
-            attempts: 0,
-            rate_limit_hits: 0,
-            waited: Duration::ZERO,
-        }
+        Self { node: Arc::clone(node), ..Self::default() }
     }
 
     /// Attempts beside the first of each item.
