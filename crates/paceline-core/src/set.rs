@@ -283,6 +283,7 @@ impl<W> Set<W> {
             limit.settle(now, grant.at, part, 0);
             limit.release(now, part);
         }
+        // A set that was read back from an image may have been told fewer.
         self.granted = self.granted.saturating_sub(1);
     }
 
