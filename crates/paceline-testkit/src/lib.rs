@@ -5,7 +5,11 @@
 //! * [`conformance`]: one suite of behaviour that every backend passes.
 //! * [`scenario`]: what the controllers make of simulated services, held against an oracle; `cargo run --release -p
 //!   paceline-testkit --bin scenarios` prints it as a table.
+//! * [`redis`]: a real Redis that a test can kill, stop, restart and empty.
 
 pub mod conformance;
 pub mod memory;
+mod port;
+#[cfg(unix)]
+pub mod redis;
 pub mod scenario;
