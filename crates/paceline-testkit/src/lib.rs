@@ -6,10 +6,12 @@
 //! * [`scenario`]: what the controllers make of simulated services, held against an oracle; `cargo run --release -p
 //!   paceline-testkit --bin scenarios` prints it as a table.
 //! * [`redis`]: a real Redis that a test can kill, stop, restart and empty.
+//! * [`proxy`]: a slow, breaking link in front of any address.
 
 pub mod conformance;
 pub mod memory;
 mod port;
+pub mod proxy;
 #[cfg(unix)]
 pub mod redis;
 pub mod scenario;
