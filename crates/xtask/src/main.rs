@@ -7,6 +7,7 @@
 mod browser;
 mod checks;
 mod command;
+mod real_parts;
 mod report;
 mod setup;
 mod tasks;

@@ -4,6 +4,7 @@ use anyhow::{Result, bail};
 
 use crate::browser;
 use crate::checks::{self, Depth};
+use crate::real_parts;
 use crate::setup;
 use crate::workspace::Workspace;
 
@@ -48,6 +49,7 @@ const SETUP: &[Step] = &[
     step("setup-msrv", "a toolchain of the declared rust-version", setup::msrv),
     step("setup-wasm32", "a standard library for wasm32", setup::wasm32),
     step("setup-browser", "a browser to look at the command's report in", browser::setup),
+    step("setup-redis", "a Redis, ip and strace, for tests of several processes", real_parts::setup),
 ];
 
 const TEST: &[Step] = &[

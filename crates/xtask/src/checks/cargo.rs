@@ -6,6 +6,7 @@ use anyhow::Result;
 
 use super::Depth;
 use crate::command::Cmd;
+use crate::real_parts;
 use crate::tasks::Outcome;
 use crate::workspace::Workspace;
 
@@ -25,6 +26,7 @@ pub(crate) fn clippy(ws: &Workspace) -> Result<Outcome> {
 
 /// Unit and integration tests. Doc tests are a step of their own, since cargo compiles each of them anew.
 pub(crate) fn test(ws: &Workspace, depth: Depth) -> Result<Outcome> {
+    real_parts::needed()?;
     let mut cmd = ws.cargo().args(["test", "--workspace", "--all-features", "--lib", "--bins", "--tests"]);
     if depth == Depth::Soak {
         cmd = cmd.args(["--release", "--no-fail-fast"]).env(SOAK, "1").env("PROPTEST_CASES", SOAK_PROPTEST_CASES);
