@@ -5,11 +5,14 @@
 //! * [`conformance`]: one suite of behaviour that every backend passes.
 //! * [`scenario`]: what the controllers make of simulated services, held against an oracle; `cargo run --release -p
 //!   paceline-testkit --bin scenarios` prints it as a table.
+//! * `namespace`: other networks on this machine, where it allows them (Linux).
 //! * [`redis`]: a real Redis that a test can kill, stop, restart and empty.
 //! * [`proxy`]: a slow, breaking link in front of any address.
 
 pub mod conformance;
 pub mod memory;
+#[cfg(target_os = "linux")]
+pub mod namespace;
 mod port;
 pub mod proxy;
 #[cfg(unix)]
