@@ -17,8 +17,8 @@ use crate::place::failed;
 /// `paceline`, as bytes.
 const MAGIC: u64 = u64::from_le_bytes(*b"paceline");
 
-/// To be raised with every change of what lies where or how it is read, of core's images too.
-pub(crate) const VERSION: u64 = 1;
+/// To be raised, there, with every change of what lies where in a file, too.
+pub(crate) const VERSION: u64 = paceline_replica::VERSION;
 
 /// Words of every header.
 pub(crate) const HEADER: usize = 8;

@@ -17,8 +17,6 @@ mod budget;
 #[cfg(test)]
 mod crashes;
 
-mod limits;
-
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -26,17 +24,13 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use paceline::backend::LimitSpec;
 use paceline_core::Time;
 use paceline_core::image::{Image, Words};
+use paceline_replica::limits::{self, Limits};
+use paceline_replica::{Effect, Op, Replica};
 
 use crate::error::Error;
 use crate::file::{Era, HEADER, Wanted};
 use crate::map::Mapping;
 use crate::members::SEATS;
-use crate::op::Op;
-use crate::replica::{Effect, Replica};
-use limits::{read_limits, write_limits};
-
-/// The most limits a set can have.
-pub(crate) const LIMITS: usize = 64;
 
 const KIND: u64 = u64::from_le_bytes(*b"limits\0\0");
 
@@ -86,8 +80,6 @@ pub(crate) struct Seen {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Damage(pub(crate) &'static str);
 
-type Limits = [(Arc<str>, LimitSpec)];
-
 impl Journal {
     /// The file of a set, made with `first` if there is none. One that is there keeps its own limits.
     pub(crate) fn open_or_make(
@@ -98,7 +90,7 @@ impl Journal {
         first: &Replica,
     ) -> Result<Self, Error> {
         let mut described = Vec::new();
-        write_limits(limits, &mut described);
+        limits::write(limits, &mut described);
         let image_words = image_words(limits.len(), places);
         let words = DESCRIBED_AT + described.len() + 2 * image_words + RING;
         let wanted = Wanted { path, kind: KIND, era };
@@ -140,7 +132,7 @@ impl Journal {
             return Err(SHORT);
         }
         let words: Vec<_> = (DESCRIBED_AT..first).map(|at| map.word(at).load(Ordering::Relaxed)).collect();
-        let described = read_limits(&mut Words::new(&words)).ok_or(Damage("its limits make no sense"))?;
+        let described = limits::read(&mut Words::new(&words)).ok_or(Damage("its limits make no sense"))?;
         Ok(Self {
             map,
             described,

@@ -12,8 +12,6 @@
 //! Acquiring or releasing what is free: two locks, one look at the clock, core's decision, a dozen words written. What
 //! others did is replayed at about the cost of doing it. A state file takes about 1 MiB, and 33 KiB more for each limit.
 
-#[cfg(target_os = "linux")]
-mod describe;
 mod error;
 #[cfg(target_os = "linux")]
 mod file;
@@ -27,13 +25,9 @@ mod lock;
 mod map;
 #[cfg(target_os = "linux")]
 mod members;
-#[cfg(target_os = "linux")]
-mod op;
 mod options;
 #[cfg(target_os = "linux")]
 mod place;
-#[cfg(target_os = "linux")]
-mod replica;
 #[cfg(target_os = "linux")]
 mod shared;
 #[cfg(target_os = "linux")]

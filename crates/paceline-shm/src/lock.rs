@@ -9,9 +9,10 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
+use paceline_replica::Member;
 use rustix::thread::futex;
 
-use crate::members::{Member, Members, wait};
+use crate::members::{Members, named, wait};
 
 const FREE: u32 = 0;
 /// Somebody sleeps.
@@ -64,7 +65,7 @@ pub(crate) fn take<'a>(word: &'a AtomicU32, members: &Members, patience: Duratio
         if nap.elapsed() < NAP {
             continue;
         }
-        let owner = Member::of(seen & !CONTENDED).ok_or(NotHeld::Damaged)?;
+        let owner = named(seen & !CONTENDED).ok_or(NotHeld::Damaged)?;
         // Threads of one member do not meet here, so what it finds in its own name is not its own.
         let taken = || swap(seen | CONTENDED, me | CONTENDED);
         let taken = if owner == members.me() { Some(taken()) } else { members.if_gone(owner, taken) };

@@ -12,6 +12,7 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use paceline_replica::Member;
 use parking_lot::Mutex;
 use rustix::fs::{FlockOperation, flock};
 use rustix::thread::futex;
@@ -33,33 +34,16 @@ const ASLEEP: usize = 1;
 const TERM: usize = 2;
 const PID: usize = 3;
 
-/// A seat for one term: no two members ever have the same, but after 32,768 terms of one seat.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) struct Member(u32);
+/// Who has a seat for one term, in 31 bits: no two members ever are the same, but after 32,768 terms of one seat.
+fn member(seat: u16, term: u32) -> Option<Member> {
+    Member::of((term & 0x7fff) << 16 | (u32::from(seat) + 1))
+}
 
-impl Member {
-    fn new(seat: u16, term: u32) -> Self {
-        Self((term & 0x7fff) << 16 | (u32::from(seat) + 1))
-    }
-
-    /// None for what no member is.
-    pub(crate) fn of(word: u32) -> Option<Self> {
-        let seat = (word & 0xffff) as u16;
-        (word >> 31 == 0 && (1..=SEATS).contains(&seat)).then_some(Self(word))
-    }
-
-    /// Never zero, and 31 bits long.
-    pub(crate) fn word(self) -> u32 {
-        self.0
-    }
-
-    fn seat(self) -> u16 {
-        (self.0 & 0xffff) as u16 - 1
-    }
-
-    fn term(self) -> u32 {
-        self.0 >> 16
-    }
+/// The seat and the term of a member; none of what nobody here can be.
+fn seat(member: Member) -> Option<(u16, u32)> {
+    let (low, term) = ((member.word() & 0xffff) as u16, member.word() >> 16);
+    let seat = low.checked_sub(1).filter(|seat| *seat < SEATS)?;
+    (term <= 0x7fff).then_some((seat, term))
 }
 
 /// All members, seen by one of them.
@@ -68,8 +52,9 @@ pub(crate) struct Members {
     place: Place,
     map: Mapping,
     me: Member,
+    seat: u16,
     /// Held for as long as this lives.
-    _seat: File,
+    _file: File,
     /// The lock files of others, opened when they were first asked about.
     others: Mutex<Vec<Option<File>>>,
 }
@@ -82,11 +67,11 @@ impl Members {
         for seat in 0..SEATS {
             let Some(file) = take(&place, seat)? else { continue };
             let term = map.word(at(seat, TERM)).fetch_add(1, Ordering::AcqRel) as u32;
-            let me = Member::new(seat, term.wrapping_add(1));
+            let Some(me) = member(seat, term.wrapping_add(1)) else { continue };
             map.word(at(seat, PID)).store(u64::from(std::process::id()), Ordering::Relaxed);
             map.word(at(seat, ASLEEP)).store(0, Ordering::SeqCst);
             let others = Mutex::new((0..SEATS).map(|_| None).collect());
-            return Ok(Self { place, map, me, _seat: file, others });
+            return Ok(Self { place, map, me, seat, _file: file, others });
         }
         Err(Error::Full { path: place.path().to_owned(), most: SEATS })
     }
@@ -96,7 +81,7 @@ impl Members {
     }
 
     pub(crate) fn pid(&self, member: Member) -> u64 {
-        self.map.word(at(member.seat(), PID)).load(Ordering::Relaxed)
+        seat(member).map_or(0, |(seat, _)| self.map.word(at(seat, PID)).load(Ordering::Relaxed))
     }
 
     /// If `member` is gone, calls `then`, during which nobody can take its seat.
@@ -104,13 +89,12 @@ impl Members {
         if member == self.me {
             return None;
         }
-        if member.seat() == self.me.seat() || self.term(member.seat()) != member.term() {
-            return Some(then());
-        }
+        let taken = seat(member).filter(|(seat, term)| *seat != self.seat && self.term(*seat) == *term);
+        let Some((seat, _)) = taken else { return Some(then()) };
         let mut others = self.others.lock();
-        let file = &mut others[usize::from(member.seat())];
+        let file = &mut others[usize::from(seat)];
         if file.is_none() {
-            *file = open(&self.place, member.seat()).ok();
+            *file = open(&self.place, seat).ok();
         }
         let file = file.as_ref()?;
         if flock(file, FlockOperation::NonBlockingLockExclusive).is_err() {
@@ -125,7 +109,7 @@ impl Members {
     /// How many there are.
     pub(crate) fn count(&self) -> usize {
         let taken = (0..SEATS).filter(|seat| self.map.word(at(*seat, TERM)).load(Ordering::Acquire) != 0);
-        let others = taken.map(|seat| Member::new(seat, self.term(seat))).filter(|member| *member != self.me);
+        let others = taken.filter_map(|seat| member(seat, self.term(seat))).filter(|member| *member != self.me);
         1 + others.filter(|member| self.if_gone(*member, || {}).is_none()).count()
     }
 
@@ -135,9 +119,10 @@ impl Members {
 
     /// Has a member's thread look.
     pub(crate) fn ring(&self, member: Member) {
-        let bell = self.map.half(at(member.seat(), BELL));
+        let Some((seat, _)) = seat(member) else { return };
+        let bell = self.map.half(at(seat, BELL));
         bell.fetch_add(1, Ordering::SeqCst);
-        if self.map.word(at(member.seat(), ASLEEP)).load(Ordering::SeqCst) != 0 {
+        if self.map.word(at(seat, ASLEEP)).load(Ordering::SeqCst) != 0 {
             // A bell that cannot be rung is found out by looking again, which members do.
             let _ = futex::wake(bell, futex::Flags::empty(), 1);
         }
@@ -145,16 +130,21 @@ impl Members {
 
     /// How often this member's bell was rung.
     pub(crate) fn rings(&self) -> u32 {
-        self.map.half(at(self.me.seat(), BELL)).load(Ordering::SeqCst)
+        self.map.half(at(self.seat, BELL)).load(Ordering::SeqCst)
     }
 
     /// Sleeps until the bell was rung more often than `heard`, or as long as `limit`.
     pub(crate) fn sleep(&self, heard: u32, limit: Duration) {
-        let asleep = self.map.word(at(self.me.seat(), ASLEEP));
+        let asleep = self.map.word(at(self.seat, ASLEEP));
         asleep.store(1, Ordering::SeqCst);
-        wait(self.map.half(at(self.me.seat(), BELL)), heard, limit);
+        wait(self.map.half(at(self.seat, BELL)), heard, limit);
         asleep.store(0, Ordering::SeqCst);
     }
+}
+
+/// The member that a word of a lock names, if it can be one.
+pub(crate) fn named(word: u32) -> Option<Member> {
+    Member::of(word).filter(|member| seat(*member).is_some())
 }
 
 /// Waits on a futex that other processes wake; whyever it returns, the caller looks.

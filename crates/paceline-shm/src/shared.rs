@@ -15,8 +15,9 @@ use std::task::Waker;
 use std::time::{Duration, Instant};
 
 use paceline::backend::{Answer, Ask, BackendError, BoxFuture, Change, Home, PermitId, Standing};
-use paceline::{Clock, Time};
+use paceline::{Clock, Priority, Time};
 use paceline_core::{Demand, Grant};
+use paceline_replica::{Effect, Op, Verdict};
 use parking_lot::Mutex;
 
 use crate::error::Error;
@@ -24,8 +25,6 @@ use crate::journal::{Journal, Seen};
 use crate::keeper::Keeper;
 use crate::map::ForkMark;
 use crate::members::Members;
-use crate::op::{Asked, Op};
-use crate::replica::{Effect, Verdict};
 
 pub(crate) use step::Step;
 
@@ -71,13 +70,22 @@ struct Own {
     scratch: Vec<u64>,
 }
 
+/// What a demand of this process waits for, and since when.
+#[derive(Clone, Debug)]
+struct Place {
+    demand: Demand,
+    priority: Priority,
+    arrived: Time,
+    deadline: Option<Time>,
+}
+
 /// A demand or permit of this process.
 #[derive(Debug)]
 enum Permit {
     Waiting {
         waker: Option<Waker>,
         /// To ask again, should others have gone first while this process stood still.
-        asked: Box<Asked>,
+        place: Box<Place>,
     },
     Over(Verdict),
     Held {

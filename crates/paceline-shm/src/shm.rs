@@ -7,19 +7,18 @@ use std::sync::{Arc, Weak};
 
 use paceline::backend::{BackendError, Home, LimitSpec, Remote};
 use paceline::{Algorithm, Clock};
-use paceline_core::{ChangeError, Limit, Set, Time};
+use paceline_replica::Replica;
+use paceline_replica::limits::{Limits, MOST, difference};
 use parking_lot::Mutex;
 
-use crate::describe::difference;
 use crate::error::Error;
 use crate::file::Era;
-use crate::journal::{Journal, LIMITS};
+use crate::journal::Journal;
 use crate::keeper::Keeper;
 use crate::map::ForkMark;
 use crate::members::{Members, census};
 use crate::options::Options;
 use crate::place::{Place, failed, set_of};
-use crate::replica::Replica;
 use crate::shared::{Membership, Shared};
 
 /// Limit sets shared with other processes: to be given to
@@ -112,7 +111,7 @@ impl Shm {
             return Err(Error::Forked);
         }
         let path = inner.place.set(set);
-        let differs = |known: &[(Arc<str>, LimitSpec)]| {
+        let differs = |known: &Limits| {
             let what = difference(known, limits)?;
             Some(Error::Limits { set: set.to_string(), what, path: inner.place.path().to_owned() })
         };
@@ -120,11 +119,11 @@ impl Shm {
         if let Some(open) = sets.get(set).and_then(Weak::upgrade) {
             return differs(open.journal().described()).map_or(Ok(open), Err);
         }
-        if limits.len() > LIMITS {
-            return Err(Error::TooManyLimits { set: set.to_string(), count: limits.len(), most: LIMITS });
+        if limits.len() > MOST {
+            return Err(Error::TooManyLimits { set: set.to_string(), count: limits.len(), most: MOST });
         }
         let now = inner.membership.clock.now();
-        let first = first(limits, now).map_err(|why| Error::Limits {
+        let first = Replica::of(limits, now).map_err(|why| Error::Limits {
             set: set.to_string(),
             what: why.to_string(),
             path: inner.place.path().to_owned(),
@@ -141,15 +140,6 @@ impl Shm {
         sets.insert(Arc::clone(set), Arc::downgrade(&home));
         Ok(home)
     }
-}
-
-fn first(limits: &[(Arc<str>, LimitSpec)], now: Time) -> Result<Replica, ChangeError> {
-    let limit = |(_, spec): &(Arc<str>, LimitSpec)| match spec {
-        LimitSpec::Rate(quota) => Ok(Limit::rate(*quota, now)?),
-        LimitSpec::Resource(capacity) => Limit::resource(*capacity),
-    };
-    let limits = limits.iter().map(limit).collect::<Result<Vec<_>, _>>()?;
-    Ok(Replica::new(Set::new(0, limits), now))
 }
 
 impl Remote for Shm {

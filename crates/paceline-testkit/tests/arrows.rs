@@ -22,6 +22,7 @@ const fn row(from: &'static str, ships: &'static [&'static str], tests: &'static
 const CORE: &str = "paceline-core";
 const LIB: &str = "paceline";
 const FLOW: &str = "paceline-flow";
+const REPLICA: &str = "paceline-replica";
 const SHM: &str = "paceline-shm";
 const REDIS: &str = "paceline-redis";
 const MOCK: &str = "paceline-mock";
@@ -33,8 +34,9 @@ const ARROWS: &[Row] = &[
     row(CORE,              &[],                                &[]),
     row(LIB,               &[CORE],                            &[TESTKIT, MOCK]),
     row(FLOW,              &[LIB],                             &[TESTKIT, MOCK]),
-    row(SHM,               &[CORE, LIB],                       &[TESTKIT, MOCK]),
-    row(REDIS,             &[CORE, LIB],                       &[TESTKIT, MOCK]),
+    row(REPLICA,           &[CORE, LIB],                       &[TESTKIT]),
+    row(SHM,               &[CORE, LIB, REPLICA],              &[TESTKIT, MOCK]),
+    row(REDIS,             &[CORE, LIB, REPLICA],              &[TESTKIT, MOCK]),
     row(MOCK,              &[],                                &[]),
     row("paceline-cli",    &[CORE, LIB, SHM, REDIS, MOCK],     &[TESTKIT]),
     row("paceline-python", &[CORE, LIB, SHM, REDIS, MOCK],     &[TESTKIT]),
@@ -99,7 +101,7 @@ fn the_table_keeps_its_own_rules() {
         assert!(!reach(row.from).contains(row.from), "{} reaches itself", row.from);
     }
     for from in [CORE, LIB, FLOW] {
-        for backend in [SHM, REDIS] {
+        for backend in [REPLICA, SHM, REDIS] {
             assert!(!reach(from).contains(backend), "{from} reaches the backend {backend}");
         }
     }

@@ -2,12 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
-use paceline_core::{Anchor, Arrival, Grant, Limit, Priority, Quota, Set};
+use paceline_core::{Anchor, Grant, Priority, Quota};
+use paceline_replica::{Asked, Key, Member, Patience};
 use tempfile::TempDir;
 
 use super::*;
-use crate::members::Member;
-use crate::op::{Asked, Key, Patience};
 
 /// Somebody who has the file open.
 struct Somebody {
@@ -42,7 +41,7 @@ impl Somebody {
         self.catch_up();
         let mut words = Vec::new();
         let seen = self.seen.as_mut().unwrap();
-        seen.replica.decided.clear();
+        seen.replica.decided().clear();
         seen.replica.write(&mut words);
         words
     }
@@ -58,11 +57,7 @@ fn make(directory: &TempDir) -> (PathBuf, Somebody) {
         ("tokens".into(), LimitSpec::Rate(Quota::per_second(1_000).burst(100))),
         ("concurrency".into(), LimitSpec::Resource(3)),
     ];
-    let made = limits.iter().map(|(_, spec)| match spec {
-        LimitSpec::Rate(quota) => Limit::rate(*quota, Time::ZERO).unwrap(),
-        LimitSpec::Resource(capacity) => Limit::resource(*capacity).unwrap(),
-    });
-    let first = Replica::new(Set::new(0, made.collect::<Vec<_>>()), Time::ZERO);
+    let first = Replica::of(&limits, Time::ZERO).unwrap();
     let path = directory.path().join("set");
     let journal = Journal::open_or_make(&path, Era::now().unwrap(), &limits, 16, &first).unwrap();
     (path, Somebody::with(journal))
@@ -71,8 +66,7 @@ fn make(directory: &TempDir) -> (PathBuf, Somebody) {
 fn ask(number: u64, patience: Patience) -> Op {
     let key = Key { member: member(number as u32 % 2), permit: number.into() };
     let demand = [(0, 1), (1, 5), (2, 1)].into_iter().collect();
-    let arrival = Arrival { at: Time::from_nanos(number), number };
-    Op::Ask(Asked { key, demand, arrival, priority: Priority::Normal, patience })
+    Op::Ask(Asked { key, demand, priority: Priority::Normal, waited: std::time::Duration::ZERO, patience })
 }
 
 /// Has one process die after each number of writes in `op`, at `nanos`; another then finds one of two states and goes on.

@@ -4,23 +4,21 @@ use std::future::poll_fn;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use paceline::backend::{Answer, Ask, BackendError, PermitId};
-use paceline_core::{Arrival, Time};
+use paceline::backend::{Answer, Ask, BackendError};
+use paceline_core::Time;
+use paceline_replica::{Asked, Effect, Key, Op, Patience, Verdict};
 
-use super::{Permit, Shared, Step};
+use super::{Permit, Place, Shared, Step};
 use crate::error::Error;
-use crate::op::{Asked, Key, Op, Patience};
-use crate::replica::{Effect, Verdict};
 
 impl Shared {
     pub(super) fn try_now(&self, ask: &Ask) -> Result<Answer, Error> {
         self.step(|step| {
-            let asked = step.asked(ask, Patience::None);
-            let (answer, asked) = step.ask(asked);
+            let answer = step.ask(ask, Patience::None);
             // Somebody who is gone may hold what it asks for.
             if matches!(answer, Answer::Wait(_)) && step.sweep_is_due() {
                 step.sweep();
-                return step.ask(asked).0;
+                return step.ask(ask, Patience::None);
             }
             answer
         })
@@ -47,18 +45,17 @@ impl Shared {
             let patience = match ask.within {
                 _ if !roomy => Patience::None,
                 None => Patience::Endless,
-                Some(within) => Patience::Until(step.now() + within),
+                Some(within) => Patience::Within(within),
             };
-            let asked = step.asked(ask, patience);
-            match step.ask(asked) {
-                (Answer::Wait(_), _) if !roomy => Err(()),
+            match step.ask(ask, patience) {
+                Answer::Wait(_) if !roomy => Err(()),
                 // A place in the queue; it may be decided by the end of this step.
-                (Answer::Wait(_), asked) => {
-                    let (waker, asked) = (Some(context.waker().clone()), Box::new(asked));
-                    step.keep(ask.permit, Permit::Waiting { waker, asked });
+                Answer::Wait(_) => {
+                    let (waker, place) = (Some(context.waker().clone()), Box::new(Place::of(ask, step.now())));
+                    step.keep(ask.permit, Permit::Waiting { waker, place });
                     Ok(None)
                 }
-                (answer, _) => Ok(Some(answer)),
+                answer => Ok(Some(answer)),
             }
         })?;
         match answer {
@@ -107,34 +104,37 @@ impl Permit {
     }
 }
 
-impl Step<'_> {
-    fn asked(&mut self, ask: &Ask, patience: Patience) -> Asked {
+impl Place {
+    fn of(ask: &Ask, now: Time) -> Self {
         let waited = u64::try_from(ask.waited.as_nanos()).unwrap_or(u64::MAX);
-        let at = Time::from_nanos(self.now().as_nanos().saturating_sub(waited));
-        Asked {
-            key: Key { member: self.me(), permit: ask.permit.0 },
+        Self {
             demand: ask.demand.clone(),
-            arrival: Arrival { at, number: self.next_arrival() },
             priority: ask.priority,
-            patience,
+            arrived: Time::from_nanos(now.as_nanos().saturating_sub(waited)),
+            deadline: ask.within.map(|within| now + within),
         }
     }
 
-    /// Asks, and gives back what was asked.
-    fn ask(&mut self, asked: Asked) -> (Answer, Asked) {
-        let permit = PermitId(asked.key.permit);
-        let op = Op::Ask(asked);
-        let answer = match self.execute(&op) {
+    /// The same demand, asked at `now`.
+    pub(super) fn again(self, key: Key, now: Time) -> Asked {
+        let patience = self.deadline.map_or(Patience::Endless, |deadline| Patience::Within(deadline.since(now)));
+        Asked { key, demand: self.demand, priority: self.priority, waited: now.since(self.arrived), patience }
+    }
+}
+
+impl Step<'_> {
+    fn ask(&mut self, ask: &Ask, patience: Patience) -> Answer {
+        let key = Key { member: self.me(), permit: ask.permit.0 };
+        let (demand, priority, waited) = (ask.demand.clone(), ask.priority, ask.waited);
+        match self.execute(&Op::Ask(Asked { key, demand, priority, waited, patience })) {
             Effect::Granted(grant) => {
-                self.keep(permit, Permit::Held { grant, told: true });
+                self.keep(ask.permit, Permit::Held { grant, told: true });
                 Answer::Granted
             }
             Effect::Never(refusal) => Answer::Never(refusal),
             Effect::Wait(wait) => Answer::Wait(wait),
             Effect::Queued => Answer::Wait(Duration::MAX),
             _ => Answer::TooLate,
-        };
-        let Op::Ask(asked) = op else { unreachable!("made above") };
-        (answer, asked)
+        }
     }
 }

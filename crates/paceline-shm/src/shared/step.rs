@@ -6,14 +6,12 @@ use std::time::{Duration, Instant};
 use paceline::Time;
 use paceline::backend::{PermitId, Standing};
 use paceline_core::{Demand, Grant};
+use paceline_replica::{Effect, Key, Member, Op, Replica, Verdict};
 
-use super::{Owed, Own, Permit, Shared};
+use super::{Owed, Own, Permit, Place, Shared};
 use crate::error::Error;
 use crate::journal::{CLAIMS, Damage, Seen};
 use crate::lock::{self, NotHeld};
-use crate::members::Member;
-use crate::op::{Asked, Key, Op};
-use crate::replica::{Effect, Replica, Verdict};
 
 /// How often members are looked after by those who wait: what a death costs the others.
 const SWEEP: Duration = Duration::from_millis(50);
@@ -49,7 +47,7 @@ impl Shared {
         let seen = own.seen.take();
         let seen = self.journal.catch_up(seen, &mut own.scratch).map_err(damaged)?;
         // Nobody's clock goes back in what all have seen.
-        let now = membership.clock.now().max(seen.replica.now);
+        let now = membership.clock.now().max(seen.replica.now());
         let (woken, rung) = (Vec::new(), Vec::new());
         let mut step = Step { shared: self, own: &mut own, seen, now, woken, rung, damage: None };
         let result = step.run(call);
@@ -101,10 +99,6 @@ impl Step<'_> {
         self.replica().places() < places
     }
 
-    pub(super) fn next_arrival(&mut self) -> u64 {
-        self.replica().arrivals.wrapping_add(1)
-    }
-
     /// Does an operation here and for everybody.
     pub(crate) fn execute(&mut self, op: &Op) -> Effect {
         if self.damage.is_some() {
@@ -120,7 +114,7 @@ impl Step<'_> {
     /// Takes note of what became of demands: one's own are claimed, for others a bell is rung.
     fn note(&mut self) {
         let me = self.me();
-        let mut decided = std::mem::take(&mut self.seen.replica.decided);
+        let mut decided = std::mem::take(self.seen.replica.decided());
         if std::mem::take(&mut self.seen.anew) {
             let mut own: Vec<u128> = self.seen.replica.unclaimed_of(me).collect();
             own.extend(self.own.permits.iter().filter(|(_, permit)| permit.waits()).map(|(permit, _)| *permit));
@@ -141,7 +135,7 @@ impl Step<'_> {
                 passed.push(key.permit);
             }
         }
-        self.replica().decided = decided;
+        *self.replica().decided() = decided;
         for claims in claims.chunks(CLAIMS) {
             self.execute(&Op::Claim(claims.to_vec()));
         }
@@ -152,21 +146,22 @@ impl Step<'_> {
 
     /// Others have gone first while this process stood still: its demands take their old places again.
     fn ask_again(&mut self, passed: Vec<u128>) {
-        let mut again: Vec<Asked> = Vec::new();
+        let (me, now) = (self.me(), self.now);
+        let mut again = Vec::new();
         for permit in passed {
-            if let Some(Permit::Waiting { asked, .. }) = self.own.permits.get(&permit) {
-                again.push(Asked::clone(asked));
+            if let Some(Permit::Waiting { place, .. }) = self.own.permits.get(&permit) {
+                again.push((permit, Place::clone(place)));
             }
         }
-        again.sort_by_key(|asked| asked.arrival.number);
-        for asked in again {
-            let verdict = match self.execute(&Op::Ask(asked.clone())) {
+        again.sort_by_key(|(_, place)| place.arrived);
+        for (permit, place) in again {
+            let verdict = match self.execute(&Op::Ask(place.again(Key { member: me, permit }, now))) {
                 Effect::Granted(grant) => Verdict::Granted(grant),
                 Effect::Never(refusal) => Verdict::Refused(refusal),
                 Effect::Queued => continue,
                 _ => Verdict::TooLate,
             };
-            self.decide(asked.key.permit, verdict);
+            self.decide(permit, verdict);
         }
         self.note();
     }

@@ -1,12 +1,13 @@
 //! Limits in words, to say what differs.
 
-use std::sync::Arc;
-
 use paceline::backend::LimitSpec;
 
-/// The first difference between the limits that are in force and those that are wanted.
-pub(crate) fn difference(known: &[(Arc<str>, LimitSpec)], wanted: &[(Arc<str>, LimitSpec)]) -> Option<String> {
-    let keys = |limits: &[(Arc<str>, LimitSpec)]| {
+use crate::limits::Limits;
+
+/// The first difference between the limits that are in force and those that are wanted, in words.
+#[must_use]
+pub fn difference(known: &Limits, wanted: &Limits) -> Option<String> {
+    let keys = |limits: &Limits| {
         let keys: Vec<_> = limits.iter().map(|(key, _)| format!("`{key}`")).collect();
         if keys.is_empty() { "none".to_owned() } else { keys.join(", ") }
     };

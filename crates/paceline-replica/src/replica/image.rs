@@ -5,7 +5,7 @@ use paceline_core::{Grant, Index, Refusal, Set};
 
 use super::row::Row;
 use super::{Replica, Verdict};
-use crate::members::Member;
+use crate::member::Member;
 
 impl Image for Verdict {
     fn write(&self, out: &mut Vec<u64>) {

@@ -12,43 +12,51 @@ mod row;
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
-use paceline::backend::Standing;
+use paceline::backend::{LimitSpec, Standing};
 use paceline_core::{
-    ChangeError, Decision, Demand, Events, Grant, Index, Order, Outcome, Refusal, Set, Ticket, Time, Waiter,
+    Arrival, ChangeError, Decision, Demand, Events, Grant, Index, Limit, Order, Outcome, Refusal, Set, Ticket, Time,
+    Waiter,
 };
 
-use crate::members::Member;
+use crate::limits::Limits;
+use crate::member::Member;
 use crate::op::{Asked, Key, Op, Patience};
 use row::Row;
 
+/// A set as one member sees it.
 #[derive(Debug)]
-pub(crate) struct Replica {
+pub struct Replica {
     set: Set<Key>,
-    /// The latest instant: time never goes back, whoever reads the clock.
-    pub(crate) now: Time,
-    /// The number of the latest arrival.
-    pub(crate) arrivals: u64,
+    now: Time,
+    /// How many have ever queued.
+    arrivals: u64,
     rows: BTreeMap<Member, Row>,
     tickets: HashMap<u128, Ticket>,
     unclaimed: BTreeMap<u128, (Member, Verdict)>,
-    /// Whose waits were decided since this was last emptied.
-    pub(crate) decided: Vec<Key>,
+    decided: Vec<Key>,
 }
 
 /// What became of a wait.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Verdict {
+pub enum Verdict {
+    /// Charged.
     Granted(Grant),
+    /// Never to be granted.
     Refused(Refusal),
+    /// Its time ran out.
     TooLate,
 }
 
 /// What an operation came to.
 #[derive(Debug)]
-pub(crate) enum Effect {
+pub enum Effect {
+    /// Nothing to tell.
     Nothing,
+    /// Charged.
     Granted(Grant),
+    /// Never to be granted.
     Never(Refusal),
+    /// Not to be granted while it would wait.
     TooLate,
     /// Refused for now.
     Wait(Duration),
@@ -56,17 +64,33 @@ pub(crate) enum Effect {
     Queued,
     /// What stands charged.
     Settled(Grant),
+    /// A change that makes no sense here.
     Refused(ChangeError),
 }
 
 impl Replica {
-    pub(crate) fn new(set: Set<Key>, now: Time) -> Self {
+    /// A set of these limits, of which nothing is used, at `now`.
+    ///
+    /// # Errors
+    ///
+    /// That a limit makes no sense.
+    pub fn of(limits: &Limits, now: Time) -> Result<Self, ChangeError> {
+        let limit = |(_, spec): &(_, LimitSpec)| match spec {
+            LimitSpec::Rate(quota) => Ok(Limit::rate(*quota, now)?),
+            LimitSpec::Resource(capacity) => Limit::resource(*capacity),
+        };
+        let limits = limits.iter().map(limit).collect::<Result<Vec<_>, _>>()?;
+        Ok(Self::new(Set::new(0, limits), now))
+    }
+
+    fn new(set: Set<Key>, now: Time) -> Self {
         let (rows, unclaimed) = (BTreeMap::new(), BTreeMap::new());
         Self { set, now, arrivals: 0, rows, tickets: HashMap::new(), unclaimed, decided: Vec::new() }
     }
 
     /// Whether it can be applied at all: it names only what there is. Nothing else is trusted of what is read.
-    pub(crate) fn can_apply(&self, now: Time, op: &Op) -> bool {
+    #[must_use]
+    pub fn can_apply(&self, now: Time, op: &Op) -> bool {
         let limits = self.set.limits().len();
         now >= self.now
             && op.limit().is_none_or(|limit| usize::from(limit) < limits)
@@ -74,7 +98,7 @@ impl Replica {
     }
 
     /// Does what `op` says. Everything it leads to follows from it and the state.
-    pub(crate) fn apply(&mut self, now: Time, op: &Op) -> Effect {
+    pub fn apply(&mut self, now: Time, op: &Op) -> Effect {
         self.now = now;
         let mut events = Events::default();
         let effect = self.act(now, op, &mut events);
@@ -135,12 +159,14 @@ impl Replica {
     }
 
     fn ask(&mut self, now: Time, asked: &Asked, events: &mut Events<Key>) -> Effect {
-        let Asked { key, demand, arrival, priority, patience } = asked;
-        self.arrivals = self.arrivals.max(arrival.number);
+        let Asked { key, demand, priority, waited, patience } = asked;
         if self.tickets.contains_key(&key.permit) {
             return Effect::Queued;
         }
-        let order = Order::new(*arrival, *priority);
+        let at = Time::from_nanos(now.as_nanos().saturating_sub(nanos(*waited)));
+        // Counted once it queues: a refusal is no state.
+        let number = self.arrivals.wrapping_add(1);
+        let order = Order::new(Arrival { at, number }, *priority);
         let mut demand = demand.clone();
         let wait = match self.set.try_acquire(now, &mut demand, order, events) {
             Decision::Granted => {
@@ -153,16 +179,17 @@ impl Replica {
         let deadline = match patience {
             Patience::None => return Effect::Wait(wait),
             Patience::Endless => None,
-            Patience::Until(then) => {
+            Patience::Within(within) => {
                 let outstanding = self.rows.values().any(|row| row.active > 0);
                 let at_best = self.set.at_best(now, &demand, outstanding);
-                if matches!(at_best, Decision::Wait(wait) if wait > then.since(now)) {
+                if matches!(at_best, Decision::Wait(wait) if wait > *within) {
                     return Effect::TooLate;
                 }
-                Some(*then)
+                Some(now + *within)
             }
         };
         let waiter = Waiter { demand, order, deadline, party: None, waker: Some(*key) };
+        self.arrivals = number;
         let ticket = self.set.enqueue(now, waiter, events);
         self.tickets.insert(key.permit, ticket);
         Effect::Queued
@@ -242,17 +269,32 @@ impl Replica {
         }
     }
 
+    /// The latest instant: time never goes back, whoever reads the clock.
+    #[must_use]
+    pub fn now(&self) -> Time {
+        self.now
+    }
+
+    /// Whose waits were decided since this was last emptied.
+    pub fn decided(&mut self) -> &mut Vec<Key> {
+        &mut self.decided
+    }
+
     /// How a wait ended, if it did and its owner has not claimed it.
-    pub(crate) fn unclaimed(&self, permit: u128) -> Option<&Verdict> {
+    #[must_use]
+    pub fn unclaimed(&self, permit: u128) -> Option<&Verdict> {
         self.unclaimed.get(&permit).map(|(_, verdict)| verdict)
     }
 
-    pub(crate) fn is_waiting(&self, permit: u128) -> bool {
+    /// Whether a demand is in the queue.
+    #[must_use]
+    pub fn is_waiting(&self, permit: u128) -> bool {
         self.tickets.contains_key(&permit)
     }
 
     /// Members that were granted something at `then` or before and have not taken note.
-    pub(crate) fn slow(&self, then: Time) -> Vec<Member> {
+    #[must_use]
+    pub fn slow(&self, then: Time) -> Vec<Member> {
         let slow = self
             .unclaimed
             .values()
@@ -263,32 +305,39 @@ impl Replica {
     }
 
     /// The permits of a member whose waits have ended.
-    pub(crate) fn unclaimed_of(&self, member: Member) -> impl Iterator<Item = u128> {
+    pub fn unclaimed_of(&self, member: Member) -> impl Iterator<Item = u128> {
         let own = self.unclaimed.iter().filter(move |(_, (owner, _))| *owner == member);
         own.map(|(permit, _)| *permit)
     }
 
     /// Places of the queue that are taken.
-    pub(crate) fn places(&self) -> usize {
+    #[must_use]
+    pub fn places(&self) -> usize {
         self.tickets.len() + self.unclaimed.len()
     }
 
-    pub(crate) fn limits(&self) -> usize {
+    /// How many limits it has.
+    #[must_use]
+    pub fn limits(&self) -> usize {
         self.set.limits().len()
     }
 
-    pub(crate) fn waiting(&self) -> usize {
+    /// How many wait.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
         self.set.waiting()
     }
 
     /// When time alone decides something next, and whose wait is the first.
-    pub(crate) fn next(&self) -> Option<(Time, Member)> {
+    #[must_use]
+    pub fn next(&self) -> Option<(Time, Member)> {
         let first = self.set.first()?;
         Some((self.set.next().unwrap_or(Time::MAX), first.member))
     }
 
     /// Everybody who holds or waits for something.
-    pub(crate) fn present(&self) -> Vec<Member> {
+    #[must_use]
+    pub fn present(&self) -> Vec<Member> {
         let waiting = self.set.waiters().map(|(_, key)| key.member);
         let holding = self.rows.iter().filter(|(_, row)| **row != Row::default()).map(|(member, _)| *member);
         let unclaimed = self.unclaimed.values().map(|(member, _)| *member);
@@ -298,10 +347,15 @@ impl Replica {
         present
     }
 
-    pub(crate) fn standing(&mut self, now: Time) -> Standing {
+    /// How it stands at `now`, which is not before the latest instant.
+    pub fn standing(&mut self, now: Time) -> Standing {
         let active = self.rows.values().fold(0_u64, |sum, row| sum.saturating_add(row.active));
         Standing { view: self.set.view(now), active, members: self.present().len() }
     }
+}
+
+fn nanos(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 
 fn changed(result: Result<(), ChangeError>) -> Effect {

@@ -1,13 +1,20 @@
-//! The limits that a set was made with, as words.
+//! The limits that a set was made with, as words and in words.
 
 use std::sync::Arc;
 
 use paceline::backend::LimitSpec;
 use paceline_core::image::{Image, Words};
 
-use super::{LIMITS, Limits};
+pub use crate::describe::difference;
 
-pub(super) fn write_limits(limits: &Limits, out: &mut Vec<u64>) {
+/// The limits of a set: their keys, and what each is.
+pub type Limits = [(Arc<str>, LimitSpec)];
+
+/// The most limits that a shared set can have.
+pub const MOST: usize = 64;
+
+/// Writes them behind what is there.
+pub fn write(limits: &Limits, out: &mut Vec<u64>) {
     out.push(limits.len() as u64);
     for (key, spec) in limits {
         out.push(key.len() as u64);
@@ -26,8 +33,9 @@ pub(super) fn write_limits(limits: &Limits, out: &mut Vec<u64>) {
     }
 }
 
-pub(super) fn read_limits(words: &mut Words<'_>) -> Option<Vec<(Arc<str>, LimitSpec)>> {
-    let count = words.count().filter(|count| *count <= LIMITS)?;
+/// Reads what was written, with nothing behind it; none where these are not the words of limits.
+pub fn read(words: &mut Words<'_>) -> Option<Vec<(Arc<str>, LimitSpec)>> {
+    let count = words.count().filter(|count| *count <= MOST)?;
     let mut limits = Vec::with_capacity(count);
     for _ in 0..count {
         // Eight bytes a word.

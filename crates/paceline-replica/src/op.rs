@@ -1,43 +1,53 @@
 //! What is done to a set, as words of the journal.
 //!
 //! Everything that an operation depends on is in it, the instant apart, which its record has. So whoever replays it comes
-//! to the same.
+//! to the same. It tells lengths of time, not instants, so that one can be written before its instant is known.
 
-use paceline_core::image::{Image, Words};
-use paceline_core::{Arrival, Demand, Grant, Index, Priority, Quota, ServerState, Time};
 use std::time::Duration;
 
-use crate::members::Member;
+use paceline_core::image::{Image, Words};
+use paceline_core::{Demand, Grant, Index, Priority, Quota, ServerState};
+
+use crate::member::Member;
 
 /// Whose demand waits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Key {
-    pub(crate) member: Member,
-    pub(crate) permit: u128,
+pub struct Key {
+    /// Who asked.
+    pub member: Member,
+    /// For what, as a word.
+    pub permit: u128,
 }
 
 /// A demand.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Asked {
-    pub(crate) key: Key,
-    pub(crate) demand: Demand,
-    pub(crate) arrival: Arrival,
-    pub(crate) priority: Priority,
-    /// Until when it would wait, in terms of how it would.
-    pub(crate) patience: Patience,
+pub struct Asked {
+    /// Whose.
+    pub key: Key,
+    /// What it asks for.
+    pub demand: Demand,
+    /// How urgent it is.
+    pub priority: Priority,
+    /// How long before this operation it arrived.
+    pub waited: Duration,
+    /// How long it would wait from this operation on.
+    pub patience: Patience,
 }
 
 /// How long a demand would wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Patience {
+pub enum Patience {
+    /// Not at all: it takes no place in the queue.
     None,
-    Until(Time),
+    /// At most so long.
+    Within(Duration),
+    /// As long as it takes.
     Endless,
 }
 
 /// One operation.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Op {
+pub enum Op {
     /// A demand is granted, refused or let wait.
     Ask(Asked),
     /// Time alone.
@@ -56,23 +66,20 @@ pub(crate) enum Op {
     Clear(Member),
     /// A member does not take note of what it was granted: others go first until it asks again.
     PassBy(Member),
+    /// Another quota.
     Quota(Index, Quota),
+    /// Another capacity.
     Capacity(Index, u64),
+    /// The service's word, and the grant of the call whose answer carried it.
     Sync(Index, ServerState, Option<Grant>),
+    /// A closed gate.
     Pause(Duration),
+    /// An open gate.
     Resume,
+    /// Nothing used.
     Reset,
+    /// No more grants.
     Close,
-}
-
-impl Image for Member {
-    fn write(&self, out: &mut Vec<u64>) {
-        out.push(self.word().into());
-    }
-
-    fn read(words: &mut Words<'_>) -> Option<Self> {
-        Self::of(words.word()?.try_into().ok()?)
-    }
 }
 
 impl Image for Key {
@@ -90,7 +97,10 @@ impl Image for Patience {
     fn write(&self, out: &mut Vec<u64>) {
         match self {
             Self::None => out.push(0),
-            Self::Until(then) => out.extend([1, then.as_nanos()]),
+            Self::Within(wait) => {
+                out.push(1);
+                wait.write(out);
+            }
             Self::Endless => out.push(2),
         }
     }
@@ -98,7 +108,7 @@ impl Image for Patience {
     fn read(words: &mut Words<'_>) -> Option<Self> {
         Some(match words.word()? {
             0 => Self::None,
-            1 => Self::Until(Time::read(words)?),
+            1 => Self::Within(Duration::read(words)?),
             2 => Self::Endless,
             _ => return None,
         })
@@ -109,15 +119,15 @@ impl Image for Asked {
     fn write(&self, out: &mut Vec<u64>) {
         self.key.write(out);
         self.demand.write(out);
-        self.arrival.write(out);
         self.priority.write(out);
+        self.waited.write(out);
         self.patience.write(out);
     }
 
     fn read(words: &mut Words<'_>) -> Option<Self> {
         let (key, demand) = (Key::read(words)?, Demand::read(words)?);
-        let (arrival, priority) = (Arrival::read(words)?, Priority::read(words)?);
-        Some(Self { key, demand, arrival, priority, patience: Patience::read(words)? })
+        let (priority, waited) = (Priority::read(words)?, Duration::read(words)?);
+        Some(Self { key, demand, priority, waited, patience: Patience::read(words)? })
     }
 }
 
