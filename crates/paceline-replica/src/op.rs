@@ -58,6 +58,8 @@ pub enum Op {
     Claim(Vec<u128>),
     /// A permit comes back.
     Release(Member, Grant),
+    /// A permit comes back, charged what it really was.
+    End(Member, Grant, Demand),
     /// A permit that nobody has used comes back.
     Undo(Member, Grant),
     /// A permit is charged what it really was.
@@ -192,6 +194,12 @@ impl Image for Op {
                 out.push(15);
                 member.write(out);
             }
+            Self::End(member, grant, actual) => {
+                out.push(16);
+                member.write(out);
+                grant.write(out);
+                actual.write(out);
+            }
         }
     }
 
@@ -213,6 +221,7 @@ impl Image for Op {
             13 => Self::Reset,
             14 => Self::Close,
             15 => Self::PassBy(Member::read(words)?),
+            16 => Self::End(Member::read(words)?, Grant::read(words)?, Demand::read(words)?),
             _ => return None,
         })
     }
@@ -234,7 +243,7 @@ impl Op {
             Self::Release(_, grant) | Self::Undo(_, grant) | Self::Sync(_, _, Some(grant)) => {
                 (Some(&grant.charged), None)
             }
-            Self::Settle(_, grant, actual) => (Some(&grant.charged), Some(actual)),
+            Self::Settle(_, grant, actual) | Self::End(_, grant, actual) => (Some(&grant.charged), Some(actual)),
             _ => (None, None),
         };
         first.into_iter().chain(second)

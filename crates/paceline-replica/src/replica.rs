@@ -135,6 +135,12 @@ impl Replica {
                 self.take(*member, &grant.charged);
                 self.set.release(now, grant, events);
             }
+            Op::End(member, grant, actual) => {
+                if let Effect::Settled(grant) = self.settle(now, *member, grant.clone(), actual, events) {
+                    self.take(*member, &grant.charged);
+                    self.set.release(now, &grant, events);
+                }
+            }
             Op::Undo(member, grant) => {
                 self.take(*member, &grant.charged);
                 self.set.undo(now, grant.clone());
@@ -314,6 +320,14 @@ impl Replica {
     #[must_use]
     pub fn places(&self) -> usize {
         self.tickets.len() + self.unclaimed.len()
+    }
+
+    /// What a demand could hope for at `now`, were nobody waiting: never, room, or a wait.
+    pub fn outlook(&mut self, now: Time, demand: &Demand) -> Decision {
+        match self.set.at_best(now, demand, false) {
+            Decision::Wait(_) | Decision::Granted if self.set.view(now).closed => Decision::Never(Refusal::Closed),
+            outlook => outlook,
+        }
     }
 
     /// How many limits it has.

@@ -37,6 +37,11 @@ pub trait Place {
     /// The backend, if there is one.
     fn remote(&self) -> Option<Arc<dyn Remote>>;
 
+    /// How long what has room may take to be had at once: a round trip, where that is asked for ahead.
+    fn patience(&self) -> Duration {
+        Duration::ZERO
+    }
+
     /// How rates can be counted here.
     fn algorithms(&self) -> Vec<Algorithm> {
         self.remote().map_or_else(|| Algorithm::ALL.to_vec(), |remote| remote.algorithms().to_vec())
@@ -116,6 +121,19 @@ fn made(place: &impl Place, described: LimitSetBuilder) -> LimitSet {
 async fn soon<'a>(acquire: impl Future<Output = Result<Permit<'a>, Error>>) -> Permit<'a> {
     let within = tokio::time::timeout(Duration::from_secs(5), acquire).await;
     within.expect("it comes within 5 s").expect("it is granted")
+}
+
+/// A permit that is to be had at once, or as soon as the place can.
+async fn at_once<'a>(place: &impl Place, set: &'a LimitSet, demand: &[(&str, u64)]) -> Permit<'a> {
+    let began = tokio::time::Instant::now();
+    loop {
+        match set.try_acquire(demand) {
+            Err(Error::NotNow { .. }) if began.elapsed() < place.patience() => {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+            granted => return granted.expect("there is room"),
+        }
+    }
 }
 
 /// Lets everybody do what they can do now.

@@ -72,6 +72,10 @@ impl History {
             }
             8..12 => self.taken().map_or(Op::Pump, |(member, grant)| Op::Release(member, grant)),
             12 => self.taken().map_or(Op::Pump, |(member, grant)| Op::Undo(member, grant)),
+            13 if random.random_bool(0.3) => self.taken().map_or(Op::Pump, |(member, grant)| {
+                let actual = self.demand();
+                Op::End(member, grant, actual)
+            }),
             13 => self.taken().map_or(Op::Pump, |(member, grant)| {
                 let actual = self.demand();
                 Op::Settle(member, grant, actual)

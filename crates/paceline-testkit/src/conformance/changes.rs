@@ -5,7 +5,7 @@ use std::time::Duration;
 use paceline::{ChangeError, Error, LimitSet, Quota, ServerState, Verdict};
 use tokio::time::{Instant, sleep, timeout};
 
-use super::{Place, described, is_not_now, made, settle_down, soon, waiting};
+use super::{Place, at_once, described, is_not_now, made, settle_down, soon, waiting};
 
 /// More room wakes those who wait; less is a debt that permits pay as they return.
 pub(super) async fn capacities_grow_and_shrink(place: &impl Place) {
@@ -64,7 +64,7 @@ pub(super) async fn a_gate_holds_everybody_back(place: &impl Place) {
     settle_down().await;
     other.resume().expect("it is reachable");
     settle_down().await;
-    drop(set.try_acquire(()).expect("the gate is open"));
+    drop(at_once(place, &set, &[]).await);
 }
 
 /// One permit's refusal that names a wait is everybody's pause.
@@ -140,6 +140,9 @@ pub(super) async fn wrong_changes_change_nothing(place: &impl Place) {
         Err(Error::Limit { source, .. }) => assert_eq!(source, wrong),
         other => panic!("{other:?} instead of {wrong}"),
     };
+    // Nobody has looked at it so far.
+    drop(set.snapshot());
+    settle_down().await;
     let before = set.snapshot();
     is(set.set_capacity("tokens", 3), ChangeError::NotAResource);
     is(set.set_capacity("concurrency", 0), ChangeError::ZeroCapacity);

@@ -1,0 +1,223 @@
+//! Why limits cannot be shared, with what to do.
+
+use std::io;
+use std::time::Duration;
+
+use paceline::backend::BackendError;
+use redis::RedisError;
+
+/// What went wrong, with the values that it was about. Every message ends in what to do, and none has a password in it;
+/// nothing ever goes on without its limits instead.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// Not a URL of a Redis. The URL itself is not told: it may hold a password.
+    #[error("this is no URL of a Redis: {why}; write `redis://HOST:PORT`, `rediss://HOST:PORT` or `unix:///PATH`")]
+    Url {
+        /// What is wrong with it.
+        why: String,
+    },
+    /// An option that makes no sense.
+    #[error("{what}")]
+    Option {
+        /// Which, its value, and its range.
+        what: String,
+    },
+    /// No connection.
+    #[error("cannot reach Redis at {address}: {source}; see that it runs there and that nothing is in between")]
+    Unreachable {
+        /// Where.
+        address: String,
+        /// What the system said.
+        source: RedisError,
+    },
+    /// No answer.
+    #[error(
+        "Redis at {address} gave no answer within {timeout:?}; see that it is not overloaded, or allow more by `Options::response_timeout`"
+    )]
+    Silent {
+        /// Who.
+        address: String,
+        /// For how long.
+        timeout: Duration,
+    },
+    /// It does not know who asks.
+    #[error("Redis at {address} wants to know who asks: {said}; name user and password in the URL")]
+    Password {
+        /// Who.
+        address: String,
+        /// What it said.
+        said: String,
+    },
+    /// It knows who asks and does not allow it.
+    #[error(
+        "Redis at {address} does not allow this user what is needed: {said}; allow scripts, channels and keys of the prefix"
+    )]
+    Forbidden {
+        /// Who.
+        address: String,
+        /// What it said.
+        said: String,
+    },
+    /// A copy of another Redis.
+    #[error("Redis at {address} is a replica, which cannot be written to; name its primary")]
+    Replica {
+        /// Who.
+        address: String,
+    },
+    /// No memory left.
+    #[error(
+        "Redis at {address} has no memory left ({said}); give it more by `maxmemory`, or remove what is not needed"
+    )]
+    Memory {
+        /// Who.
+        address: String,
+        /// What it said.
+        said: String,
+    },
+    /// A version that cannot do what is needed.
+    #[error("Redis at {address} is {version}; at least 6.2 is needed, or Valkey")]
+    Old {
+        /// Who.
+        address: String,
+        /// Its version, as it calls it.
+        version: String,
+    },
+    /// It cannot serve now.
+    #[error("Redis at {address} cannot serve now: {said}; try again later")]
+    Busy {
+        /// Who.
+        address: String,
+        /// What it said.
+        said: String,
+    },
+    /// Any other refusal.
+    #[error("Redis at {address} refused: {said}; see what is said of that in its documentation")]
+    Refused {
+        /// Who.
+        address: String,
+        /// What it said.
+        said: String,
+    },
+    /// A set that another version has made.
+    #[error(
+        "`{set}` has the layout {found} and this program knows {known}: those who share it use different versions of Paceline; end them all and remove it, or use another prefix"
+    )]
+    Version {
+        /// The set.
+        set: String,
+        /// Its layout version.
+        found: String,
+        /// The one this version writes.
+        known: u64,
+    },
+    /// The set is shared with other limits.
+    #[error(
+        "`{set}` is shared with other limits: {what}; give all the same, use another name, or remove it once nobody uses it"
+    )]
+    Limits {
+        /// The set.
+        set: String,
+        /// What differs.
+        what: String,
+    },
+    /// More limits than can be shared.
+    #[error("`{set}` has {count} limits; up to {most} can be shared in a set")]
+    TooManyLimits {
+        /// The set.
+        set: String,
+        /// How many.
+        count: usize,
+        /// How many are possible.
+        most: usize,
+    },
+    /// Keys that nobody of ours can have left so.
+    #[error("what Redis keeps of `{set}` is damaged ({why}); end all who share it and remove it")]
+    Damaged {
+        /// The set.
+        set: String,
+        /// What is wrong.
+        why: &'static str,
+    },
+    /// Somebody uses it.
+    #[error("{count} use `{set}`; end them first, or wait until their leases have ended")]
+    InUse {
+        /// The set.
+        set: String,
+        /// How many.
+        count: usize,
+    },
+    /// Nothing is held in advance.
+    #[error(
+        "`{set}` is at least a round trip away, so what is not held in advance cannot be had at once; wait for it by `acquire`, or hold some by `Options::prefetch`"
+    )]
+    NotAhead {
+        /// The set.
+        set: String,
+    },
+    /// The system gave no thread.
+    #[error("cannot talk to Redis without a thread: {0}; let the system have more threads")]
+    NoThread(io::Error),
+}
+
+impl Error {
+    /// Whether the same call can succeed later.
+    #[must_use]
+    pub fn is_retryable(&self) -> bool {
+        matches!(
+            self,
+            Self::Unreachable { .. }
+                | Self::Silent { .. }
+                | Self::Memory { .. }
+                | Self::Busy { .. }
+                | Self::InUse { .. }
+                | Self::NoThread(_)
+        )
+    }
+
+    /// What the client said of a call.
+    pub(crate) fn of(error: RedisError, address: &str, timeout: Duration) -> Self {
+        use redis::{ErrorKind, ServerErrorKind};
+        let (address, said) = (address.to_owned(), error.to_string());
+        // Older ones tell of errors within a script by the text alone.
+        if error.code() == Some("OOM") || said.contains("OOM command not allowed") {
+            return Self::Memory { address, said };
+        }
+        match error.kind() {
+            ErrorKind::AuthenticationFailed => Self::Password { address, said },
+            ErrorKind::RESP3NotSupported => Self::Old { address, version: "older than 6.0".to_owned() },
+            ErrorKind::Io if error.is_timeout() => Self::Silent { address, timeout },
+            ErrorKind::Io => Self::Unreachable { address, source: error },
+            ErrorKind::Server(ServerErrorKind::ReadOnly) => Self::Replica { address },
+            ErrorKind::Server(ServerErrorKind::NoPerm) => Self::Forbidden { address, said },
+            ErrorKind::Server(
+                ServerErrorKind::BusyLoading
+                | ServerErrorKind::ClusterDown
+                | ServerErrorKind::MasterDown
+                | ServerErrorKind::TryAgain,
+            ) => Self::Busy { address, said },
+            _ => match error.code() {
+                Some("NOAUTH" | "WRONGPASS") => Self::Password { address, said },
+                Some("BUSY" | "MISCONF" | "NOREPLICAS") => Self::Busy { address, said },
+                _ => Self::Refused { address, said },
+            },
+        }
+    }
+
+    /// Whether the connection is of no more use.
+    pub(crate) fn is_of_the_line(&self) -> bool {
+        matches!(self, Self::Unreachable { .. } | Self::Silent { .. } | Self::Password { .. } | Self::Replica { .. })
+    }
+}
+
+impl From<Error> for BackendError {
+    fn from(error: Error) -> Self {
+        Self { message: error.to_string(), retryable: error.is_retryable() }
+    }
+}
+
+impl From<crate::thread::Stopped> for Error {
+    fn from(_: crate::thread::Stopped) -> Self {
+        Self::NoThread(io::Error::other("it has ended"))
+    }
+}

@@ -1,0 +1,43 @@
+//! Whether a store can do what is needed, found out before anything depends on it.
+
+use crate::error::Error;
+use crate::line::Line;
+
+const LEAST: (u32, u32) = (6, 2);
+
+pub(crate) async fn check(line: &Line) -> Result<(), Error> {
+    let told: Result<String, Error> = line.ask(&redis::cmd("INFO")).await;
+    let told = match told {
+        // Some are run for others by somebody who lets nobody ask. What they cannot do is found as it is needed.
+        Err(Error::Forbidden { .. } | Error::Refused { .. }) => return Ok(()),
+        told => told?,
+    };
+    let field = |name: &str| told.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).map(str::trim);
+    if let Some(version) = field("redis_version").filter(|version| is_older(version)) {
+        return Err(Error::Old { address: line.address.clone(), version: version.to_owned() });
+    }
+    if field("role") == Some("slave") {
+        return Err(Error::Replica { address: line.address.clone() });
+    }
+    Ok(())
+}
+
+fn is_older(version: &str) -> bool {
+    let mut parts = version.split('.').map(|part| part.parse::<u32>());
+    match (parts.next(), parts.next()) {
+        (Some(Ok(major)), Some(Ok(minor))) => (major, minor) < LEAST,
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_older;
+
+    #[test]
+    fn versions_are_compared_by_their_numbers() {
+        assert!(is_older("6.0.16") && is_older("5.0.7") && is_older("2.8"));
+        assert!(!is_older("6.2.0") && !is_older("7.0.15") && !is_older("10.0") && !is_older("255.255.255"));
+        assert!(!is_older("unknown"));
+    }
+}

@@ -1,0 +1,171 @@
+//! The backend: limit sets of one store, shared with all who connect to it.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Arc, Weak};
+
+use paceline::Algorithm;
+use paceline::backend::{BackendError, Home, LimitSpec, Remote};
+use paceline_core::image::Words;
+use paceline_replica::limits::{self, Limits, MOST, difference};
+use parking_lot::Mutex;
+
+use crate::entry;
+use crate::error::Error;
+use crate::line::Line;
+use crate::options::Options;
+use crate::scripts::Keys;
+use crate::set::Set;
+use crate::shared::Shared;
+use crate::thread::Thread;
+
+/// Limit sets shared over Redis: to be given to [`LimitSetBuilder::backend`](paceline::LimitSetBuilder::backend).
+/// Cloning gives another handle to the same connection and membership.
+#[derive(Clone)]
+pub struct Redis(Arc<Inner>);
+
+#[derive(Debug)]
+pub(crate) struct Inner {
+    options: Options,
+    line: Arc<Line>,
+    thread: Thread,
+    sets: Mutex<HashMap<Arc<str>, Known>>,
+}
+
+/// A set that was opened here. What it was opened with is kept after it is gone, as long as there are few.
+#[derive(Debug)]
+struct Known {
+    limits: Vec<(Arc<str>, LimitSpec)>,
+    set: Weak<Set>,
+}
+
+const FEW: usize = 1_024;
+
+impl fmt::Debug for Redis {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Redis").field("address", &self.0.line.address).finish_non_exhaustive()
+    }
+}
+
+impl Redis {
+    /// How to share over the Redis at `url`: `redis://[USER:PASSWORD@]HOST[:PORT][/DB]`, `rediss://…` for TLS (feature
+    /// `tls`), `unix:///PATH`.
+    pub fn options(url: &str) -> Options {
+        Options::new(url)
+    }
+
+    pub(crate) async fn connect(options: Options) -> Result<Self, Error> {
+        let line = Arc::new(Line::new(&options.url, options.response)?);
+        let thread = Thread::start().map_err(Error::NoThread)?;
+        let asked = Arc::clone(&line);
+        thread.run(async move { crate::fitness::check(&asked).await }).await?;
+        Ok(Self(Arc::new(Inner { options, line, thread, sets: Mutex::default() })))
+    }
+
+    /// The names of the sets that are shared here, opened by whoever.
+    ///
+    /// # Errors
+    ///
+    /// What the store says where it refuses.
+    pub async fn sets(&self) -> Result<Vec<Arc<str>>, Error> {
+        let (line, prefix) = (Arc::clone(&self.0.line), self.0.options.prefix.clone());
+        self.0.thread.run(async move { found(&line, &prefix).await }).await
+    }
+
+    /// The limits that a set which is shared here was made with; none where there is no such set.
+    ///
+    /// # Errors
+    ///
+    /// What the store says where it refuses, or that what it keeps is no set.
+    pub async fn limits(&self, set: &str) -> Result<Option<Vec<(Arc<str>, LimitSpec)>>, Error> {
+        let (line, keys, set) = (Arc::clone(&self.0.line), Keys::new(&self.0.options.prefix, set), set.to_owned());
+        self.0
+            .thread
+            .run(async move {
+                let told: Option<Vec<u8>> = line.ask(redis::cmd("HGET").arg(keys.head()).arg("limits")).await?;
+                told.map(|told| described(&told).ok_or(Error::Damaged { set, why: "its limits cannot be read" }))
+                    .transpose()
+            })
+            .await
+    }
+
+    /// Forgets a set: what was charged, changed, paused, and its limits.
+    ///
+    /// # Errors
+    ///
+    /// [`InUse`](Error::InUse) while somebody's lease on it lasts; what the store says where it refuses.
+    pub async fn remove(&self, set: &str) -> Result<(), Error> {
+        let (line, keys, name) = (Arc::clone(&self.0.line), Keys::new(&self.0.options.prefix, set), set.to_owned());
+        self.0
+            .thread
+            .run(async move {
+                let count: usize = line.run(line.scripts.remove.prepare_invoke().key(keys.all())).await?;
+                if count > 0 { Err(Error::InUse { set: name, count }) } else { Ok(()) }
+            })
+            .await?;
+        self.0.sets.lock().remove(set);
+        Ok(())
+    }
+
+    fn home(&self, name: &Arc<str>, limits: &Limits) -> Result<Arc<Set>, Error> {
+        if limits.len() > MOST {
+            return Err(Error::TooManyLimits { set: name.to_string(), count: limits.len(), most: MOST });
+        }
+        let mut sets = self.0.sets.lock();
+        if let Some(known) = sets.get(name) {
+            if let Some(what) = difference(&known.limits, limits) {
+                return Err(Error::Limits { set: name.to_string(), what });
+            }
+            if let Some(set) = known.set.upgrade() {
+                return Ok(set);
+            }
+        }
+        let shared = Shared::new(Arc::clone(name), limits, &self.0.options, Arc::clone(&self.0.line))?;
+        let shared = Arc::new(shared);
+        self.0.thread.spawn(crate::shared::keep(Arc::clone(&shared)));
+        let set = Arc::new(Set::new(shared, Arc::clone(&self.0)));
+        if sets.len() >= FEW {
+            sets.retain(|_, known| known.set.strong_count() > 0);
+        }
+        sets.insert(Arc::clone(name), Known { limits: limits.to_vec(), set: Arc::downgrade(&set) });
+        Ok(set)
+    }
+}
+
+pub(crate) fn described(bytes: &[u8]) -> Option<Vec<(Arc<str>, LimitSpec)>> {
+    limits::read(&mut Words::new(&entry::words(bytes)?))
+}
+
+async fn found(line: &Line, prefix: &str) -> Result<Vec<Arc<str>>, Error> {
+    let (pattern, before, after) = Keys::heads(prefix);
+    let (mut names, mut cursor) = (Vec::new(), 0_u64);
+    loop {
+        let mut scan = redis::cmd("SCAN");
+        scan.arg(cursor).arg("MATCH").arg(&pattern).arg("COUNT").arg(1_000);
+        let (next, keys): (u64, Vec<String>) = line.ask(&scan).await?;
+        names.extend(keys.iter().filter_map(|key| Some(Arc::from(key.strip_prefix(&before)?.strip_suffix(after)?))));
+        cursor = next;
+        if cursor == 0 {
+            break;
+        }
+    }
+    names.sort();
+    names.dedup();
+    Ok(names)
+}
+
+impl Remote for Redis {
+    fn algorithms(&self) -> &[Algorithm] {
+        &Algorithm::ALL
+    }
+
+    fn open(&self, set: &Arc<str>, limits: &[(Arc<str>, LimitSpec)]) -> Result<Arc<dyn Home>, BackendError> {
+        Ok(self.home(set, limits)?)
+    }
+}
+
+impl From<Redis> for Arc<dyn Remote> {
+    fn from(redis: Redis) -> Self {
+        Arc::new(redis) as Self
+    }
+}

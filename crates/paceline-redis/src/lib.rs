@@ -1,0 +1,26 @@
+#![doc = include_str!("../README.md")]
+
+mod entry;
+mod error;
+mod fitness;
+mod handle;
+mod line;
+mod options;
+mod scripts;
+mod set;
+mod shared;
+mod store_time;
+mod thread;
+
+pub use error::Error;
+pub use handle::Redis;
+pub use options::Options;
+
+/// Shares limits over the Redis at `url`, with the default [`Options`].
+///
+/// # Errors
+///
+/// As [`Options::connect`].
+pub async fn connect(url: &str) -> Result<Redis, Error> {
+    Options::new(url).connect().await
+}

@@ -1,0 +1,255 @@
+//! What the store tells, applied in its order.
+
+use std::time::Instant;
+
+use paceline::backend::Answer;
+use paceline_core::Time;
+use paceline_core::image::{Image as _, Words};
+use paceline_replica::{Effect, Member, Op, Replica, Verdict};
+
+use super::batch::{Tag, Todo, tell};
+use super::own::Permit;
+use super::state::{Seen, State};
+use crate::entry::{self, Entry, News};
+use crate::scripts::Told;
+use crate::store_time::StoreTime;
+
+/// Why what was told cannot be used.
+type Damage = &'static str;
+
+/// How many entries may come after an image before there is to be another.
+const IMAGE_AFTER: u64 = 2_048;
+/// Whoever has written an entry with such a number makes it.
+const IMAGE_EACH: u64 = 256;
+
+impl State {
+    /// Becomes a member of what the store tells of.
+    pub(super) fn enter(
+        &mut self,
+        incarnation: Vec<u8>,
+        me: Member,
+        told: &Told,
+        asked: Instant,
+        now: Instant,
+    ) -> Result<(), Damage> {
+        let known = self.seen.take().filter(|seen| seen.me == me);
+        let replica = read(&told.image)?;
+        let stamp = entry::instant(told.now).ok_or("its time makes no sense")?;
+        let mut time = StoreTime::new();
+        time.answered(asked, now, stamp);
+        let (batch, number) = (known.map_or(0, |seen| seen.batch), told.image_at);
+        let (image_at, members) = (told.image_at, told.members);
+        self.seen = Some(Seen { replica, incarnation, me, number, mark: None, batch, image_at, members, time });
+        self.apply_all(told)?;
+        self.joined = true;
+        self.renewed = asked;
+        Ok(())
+    }
+
+    /// Takes note of an answer.
+    pub(super) fn answered(&mut self, told: &Told, asked: Instant, now: Instant) -> Result<(), Damage> {
+        let stamp = entry::instant(told.now).ok_or("its time makes no sense")?;
+        let Some(seen) = &mut self.seen else { return Ok(()) };
+        seen.time.answered(asked, now, stamp);
+        (seen.image_at, seen.members) = (told.image_at, told.members);
+        self.renewed = asked;
+        if !told.image.is_empty() && told.image_at > seen.number {
+            seen.replica = read(&told.image)?;
+            (seen.number, seen.mark) = (told.image_at, None);
+            self.catch_up();
+        }
+        self.apply_all(told)?;
+        // News may have come first.
+        self.behind = self.seen.as_ref().is_some_and(|seen| seen.number < told.tail);
+        Ok(())
+    }
+
+    fn apply_all(&mut self, told: &Told) -> Result<(), Damage> {
+        let count = u64::try_from(told.entries.len()).map_err(|_| "it is too long")?;
+        let first = told.tail.checked_sub(count).ok_or("its numbers make no sense")? + 1;
+        (first..).zip(&told.entries).try_for_each(|(number, bytes)| self.apply(number, bytes))
+    }
+
+    /// Takes note of news.
+    pub(super) fn hear(&mut self, payload: &[u8], now: Instant) {
+        let Some(news) = News::read(payload) else { return };
+        let Some(seen) = self.seen.as_mut().filter(|seen| seen.incarnation == news.incarnation) else { return };
+        if let Some(stamp) = news.entry.first_chunk().map(|word| u64::from_le_bytes(*word)).and_then(entry::instant) {
+            seen.time.heard(now, stamp);
+        }
+        if let Err(damage) = self.apply(news.number, news.entry) {
+            self.damage = Some(damage);
+        }
+        self.work();
+    }
+
+    fn apply(&mut self, number: u64, bytes: &[u8]) -> Result<(), Damage> {
+        let Some(seen) = &mut self.seen else { return Ok(()) };
+        if number <= seen.number {
+            return Ok(());
+        }
+        if number != seen.number + 1 {
+            self.behind = true;
+            return Ok(());
+        }
+        let Entry { mark, now, member, batch, ops } = Entry::read(bytes).ok_or("an entry cannot be read")?;
+        let me = seen.me;
+        let own = self.sent.take_if(|sent| member == u64::from(me.word()) && batch == sent.batch);
+        if own.is_some() && number % IMAGE_EACH == 0 && number - seen.image_at >= IMAGE_AFTER {
+            self.image_due = true;
+        }
+        let mut tags = own.into_iter().flat_map(|sent| sent.tags);
+        let mut cleared = false;
+        for op in &ops {
+            let Some(seen) = self.seen.as_mut().filter(|seen| seen.replica.can_apply(now, op)) else {
+                return Err("its journal holds what cannot be");
+            };
+            let effect = seen.replica.apply(now, op);
+            if let Some(tag) = tags.next() {
+                self.came_of(tag, effect);
+            }
+            cleared |= *op == Op::Clear(me);
+        }
+        if let Some(seen) = &mut self.seen {
+            (seen.number, seen.mark) = (number, Some(mark));
+        }
+        self.note();
+        if cleared && !self.closing {
+            self.lose();
+        }
+        Ok(())
+    }
+
+    /// One's own operation has come to this.
+    fn came_of(&mut self, tag: Tag, effect: Effect) {
+        match (tag, effect) {
+            (Tag::Ask(permit), Effect::Granted(grant)) => self.decide(permit, Verdict::Granted(grant)),
+            (Tag::Ask(permit), Effect::Never(refusal)) => self.decide(permit, Verdict::Refused(refusal)),
+            (Tag::Ask(permit), Effect::TooLate) => self.decide(permit, Verdict::TooLate),
+            (Tag::Settle(permit), Effect::Settled(settled)) => {
+                if let Some(Permit::Held { grant, .. }) = self.permits.get_mut(&permit) {
+                    *grant = settled;
+                }
+            }
+            (Tag::Done(done), _) => tell(done, Ok(())),
+            (Tag::Stock, Effect::Granted(grant)) => self.stock.came(Some(grant), Instant::now()),
+            (Tag::Stock, _) => self.stock.came(None, Instant::now()),
+            (Tag::Change(op), Effect::Refused(why)) => {
+                tracing::warn!(set = %self.name, ?op, %why, "a change of shared limits was refused");
+            }
+            _ => {}
+        }
+    }
+
+    /// Takes note of what became of waits.
+    fn note(&mut self) {
+        let Some(seen) = &mut self.seen else { return };
+        let me = seen.me;
+        let mut own: Vec<u128> = std::mem::take(seen.replica.decided())
+            .into_iter()
+            .filter(|key| key.member == me)
+            .map(|key| key.permit)
+            .collect();
+        own.sort_unstable();
+        own.dedup();
+        for permit in own {
+            self.note_one(permit);
+        }
+    }
+
+    /// What counts is how it stands now.
+    fn note_one(&mut self, permit: u128) {
+        let Some(seen) = &self.seen else { return };
+        if let Some(verdict) = seen.replica.unclaimed(permit).cloned() {
+            self.claims.push(permit);
+            self.decide(permit, verdict);
+            self.work();
+        } else if !seen.replica.is_waiting(permit) {
+            // Others went first while this process stood still: it takes its old place again.
+            if let Some(Permit::Waiting { asked, .. }) = self.permits.get_mut(&permit) {
+                *asked = false;
+                self.later(Todo::Ask(permit));
+            }
+        }
+    }
+
+    /// After an image, looks what became of those who were waiting before it.
+    fn catch_up(&mut self) {
+        let Some(seen) = &self.seen else { return };
+        let in_flight: Vec<u128> = self
+            .sent
+            .iter()
+            .flat_map(|sent| &sent.tags)
+            .filter_map(|tag| match tag {
+                Tag::Ask(permit) => Some(*permit),
+                _ => None,
+            })
+            .collect();
+        let mut all: Vec<u128> = seen.replica.unclaimed_of(seen.me).collect();
+        all.extend(
+            self.permits
+                .iter()
+                .filter_map(|(permit, what)| matches!(what, Permit::Waiting { asked: true, .. }).then_some(*permit)),
+        );
+        all.retain(|permit| !in_flight.contains(permit));
+        all.sort_unstable();
+        all.dedup();
+        all.into_iter().for_each(|permit| self.note_one(permit));
+    }
+
+    fn decide(&mut self, permit: u128, verdict: Verdict) {
+        let Some(Permit::Waiting { waker, .. }) = self.permits.get_mut(&permit) else {
+            if let Verdict::Granted(grant) = verdict {
+                // Nobody here wants it any more, or whoever does has been told that it failed.
+                if let Some(Permit::Failed { asked, .. }) = self.permits.get_mut(&permit) {
+                    *asked = false;
+                }
+                self.later(Todo::Undo(grant));
+            }
+            return;
+        };
+        let waker = waker.take();
+        let decided = match verdict {
+            Verdict::Granted(grant) => Permit::held(grant, false),
+            Verdict::Refused(refusal) => Permit::Over(Answer::Never(refusal)),
+            Verdict::TooLate => Permit::Over(Answer::TooLate),
+        };
+        self.permits.insert(permit, decided);
+        self.wake(waker);
+    }
+
+    /// The lease has ended: what was held is others'.
+    pub(super) fn lose(&mut self) {
+        let before = self.permits.len();
+        self.permits.retain(|_, permit| !matches!(permit, Permit::Held { .. }));
+        let lost = before - self.permits.len();
+        tracing::warn!(set = %self.name, lost, "the lease on shared limits has ended; permits that were held are lost");
+        self.joined = false;
+        self.begin_anew();
+    }
+
+    /// The replica as an image, if it is on this member to make it.
+    pub(super) fn image(&mut self) -> Option<(u64, entry::Mark, Vec<u8>)> {
+        let seen = self.seen.as_ref().filter(|_| std::mem::take(&mut self.image_due))?;
+        Some((seen.number, seen.mark?, written(&seen.replica)))
+    }
+
+    /// When time decides something next, and whether it is on this member to be in time.
+    pub(super) fn due(&self) -> Option<(Time, bool)> {
+        let seen = self.seen.as_ref()?;
+        let (then, first) = seen.replica.next()?;
+        Some((then, first == seen.me))
+    }
+}
+
+fn read(image: &[u8]) -> Result<Replica, Damage> {
+    let words = entry::words(image).ok_or("its image is cut short")?;
+    let mut words = Words::new(&words);
+    Replica::read(&mut words).filter(|_| words.left() == 0).ok_or("its image cannot be read")
+}
+
+pub(super) fn written(replica: &Replica) -> Vec<u8> {
+    let mut words = Vec::new();
+    replica.write(&mut words);
+    entry::bytes(&words)
+}

@@ -1,0 +1,166 @@
+//! What the store is to be told, and how it goes into a batch.
+
+use std::time::Instant;
+
+use paceline::backend::BackendError;
+use paceline_core::Grant;
+use paceline_core::image::Image as _;
+use paceline_replica::{Key, Op};
+use tokio::sync::oneshot;
+
+use super::own::Permit;
+use super::state::State;
+use crate::entry;
+
+/// The most that goes into one batch: more goes with the next.
+const MOST: usize = 512;
+
+/// Something the store is to be told.
+#[derive(Debug)]
+pub(super) enum Todo {
+    Ask(u128),
+    Settle(u128),
+    Back(u128, Option<Done>),
+    Cancel(u128),
+    /// A grant that nobody wants.
+    Undo(Grant),
+    Stock,
+    Change(Op),
+    Op(Op),
+}
+
+/// Who waits to hear that it arrived.
+#[derive(Debug)]
+pub(super) struct Done {
+    pub(super) tell: oneshot::Sender<Result<(), BackendError>>,
+    pub(super) began: Instant,
+}
+
+/// What an operation of a batch was for, to know whom its outcome concerns.
+#[derive(Debug)]
+pub(super) enum Tag {
+    Ask(u128),
+    Settle(u128),
+    Done(Option<Done>),
+    Stock,
+    Change(Op),
+}
+
+/// A batch on its way. It is sent again as it is until it is known to have arrived; its number says which it is.
+#[derive(Debug)]
+pub(super) struct Sent {
+    pub(super) batch: u64,
+    pub(super) bytes: Vec<u8>,
+    pub(super) tags: Vec<Tag>,
+}
+
+impl State {
+    /// Puts what is to be told into a batch, unless one is on its way.
+    pub(super) fn fill(&mut self, now: Instant) {
+        let Some(me) = self.seen.as_ref().map(|seen| seen.me) else { return };
+        if self.sent.is_some() {
+            return;
+        }
+        let (mut words, mut tags) = (Vec::new(), Vec::new());
+        if !self.claims.is_empty() {
+            Op::Claim(std::mem::take(&mut self.claims)).write(&mut words);
+            tags.push(Tag::Done(None));
+        }
+        let count = self.todo.len().min(MOST);
+        for todo in self.todo.drain(..count).collect::<Vec<_>>() {
+            let (op, tag) = match todo {
+                Todo::Ask(permit) => {
+                    let Some(Permit::Waiting { place, asked: asked @ false, .. }) = self.permits.get_mut(&permit)
+                    else {
+                        continue;
+                    };
+                    *asked = true;
+                    (place.asked(Key { member: me, permit }, now), Tag::Ask(permit))
+                }
+                Todo::Settle(permit) => {
+                    let held = self.permits.get_mut(&permit);
+                    let Some(Permit::Held { grant, actual, returning: false, .. }) = held else { continue };
+                    let Some(actual) = actual.take() else { continue };
+                    (Op::Settle(me, grant.clone(), actual), Tag::Settle(permit))
+                }
+                Todo::Back(permit, done) => match self.permits.remove(&permit) {
+                    Some(Permit::Held { grant, told, actual, .. }) => {
+                        let op = match (told, actual) {
+                            (false, _) => Op::Undo(me, grant),
+                            (true, None) => Op::Release(me, grant),
+                            (true, Some(actual)) => Op::End(me, grant, actual),
+                        };
+                        (op, Tag::Done(done))
+                    }
+                    // It went back with a lease that was lost.
+                    _ => {
+                        tell(done, Ok(()));
+                        continue;
+                    }
+                },
+                Todo::Cancel(permit) => (Op::Cancel(permit), Tag::Done(None)),
+                Todo::Undo(grant) => (Op::Undo(me, grant), Tag::Done(None)),
+                Todo::Stock => (self.stock.ask(me), Tag::Stock),
+                Todo::Change(op) => (op.clone(), Tag::Change(op)),
+                Todo::Op(op) => (op, Tag::Done(None)),
+            };
+            op.write(&mut words);
+            tags.push(tag);
+        }
+        let Some(seen) = self.seen.as_mut().filter(|_| !tags.is_empty()) else { return };
+        seen.batch += 1;
+        self.sent = Some(Sent { batch: seen.batch, bytes: entry::bytes(&words), tags });
+    }
+
+    /// Takes all back that is under way for permits which are not there any more, and asks anew for those who wait.
+    pub(super) fn begin_anew(&mut self) {
+        let tags = self.sent.take().map(|sent| sent.tags).unwrap_or_default();
+        let todo = std::mem::take(&mut self.todo);
+        for tag in tags {
+            match tag {
+                Tag::Change(op) => self.todo.push(Todo::Change(op)),
+                Tag::Done(done) => tell(done, Ok(())),
+                _ => {}
+            }
+        }
+        for todo in todo {
+            match todo {
+                Todo::Change(op) => self.todo.push(Todo::Change(op)),
+                Todo::Back(_, done) => tell(done, Ok(())),
+                _ => {}
+            }
+        }
+        self.claims.clear();
+        self.stock.lose();
+        for permit in self.permits.values_mut() {
+            if let Permit::Waiting { asked, .. } | Permit::Failed { asked, .. } = permit {
+                *asked = false;
+            }
+        }
+        let waiting = self.unasked();
+        self.todo.extend(waiting.into_iter().map(Todo::Ask));
+        self.work();
+    }
+
+    /// Tells those who wait for an arrival that it does not come, if they have waited since before `then`.
+    pub(super) fn give_up_arrivals(&mut self, then: Instant, error: &BackendError) {
+        let in_todo = self.todo.iter_mut().filter_map(|todo| match todo {
+            Todo::Back(_, done) => Some(done),
+            _ => None,
+        });
+        let in_sent = self.sent.iter_mut().flat_map(|sent| &mut sent.tags).filter_map(|tag| match tag {
+            Tag::Done(done) => Some(done),
+            _ => None,
+        });
+        for done in in_todo.chain(in_sent) {
+            tell(done.take_if(|done| done.began <= then), Err(error.clone()));
+        }
+    }
+}
+
+pub(super) fn tell(done: Option<Done>, what: Result<(), BackendError>) {
+    if let Some(Done { tell, .. }) = done {
+        // Whoever waits no more need not know.
+        let _ = tell.send(what);
+    }
+}

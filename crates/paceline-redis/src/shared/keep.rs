@@ -1,0 +1,325 @@
+//! The task that keeps a set: it brings the store what is to be told and here what is new, keeps the lease, and keeps the
+//! time while demands of this process wait.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use paceline::backend::BackendError;
+use paceline_core::Time;
+use paceline_replica::limits::difference;
+use paceline_replica::{Member, Op, Replica};
+use rand::Rng as _;
+use redis::Value;
+
+use super::Shared;
+use super::apply::written;
+use super::batch::Todo;
+use super::own::Permit;
+use super::state::{State, Trouble};
+use crate::entry;
+use crate::error::Error;
+use crate::handle::described;
+use crate::scripts::{Appended, Joined};
+
+/// How much later others look than the one who should, at least.
+const GRACE: Duration = Duration::from_millis(20);
+/// How often those who wait ask what is new, should news have got lost; more or less.
+const ASK: Duration = Duration::from_millis(250);
+/// How long a member has to take note of what it was granted.
+const SLOW: Duration = Duration::from_secs(2);
+/// How many entries are left before an image, for those who are a little behind.
+const LEFT: u64 = 256;
+/// How soon to try again where the store cannot be used, at first and at last.
+const SOONEST: Duration = Duration::from_millis(20);
+const LATEST: Duration = Duration::from_secs(1);
+
+/// What is to be done now.
+enum Plan {
+    Try,
+    Rest(Instant),
+    End,
+}
+
+pub(crate) async fn keep(shared: Arc<Shared>) {
+    loop {
+        match shared.with(|state| state.plan(Instant::now())) {
+            Plan::Try => {
+                let result = shared.attempt().await;
+                shared.with(|state| state.tried(result, Instant::now()));
+            }
+            Plan::Rest(until) => tokio::select! {
+                () = shared.work.notified() => {}
+                () = tokio::time::sleep_until(until.into()) => {}
+            },
+            Plan::End => break,
+        }
+    }
+    shared.line.leave(&shared.keys.channel, &shared).await;
+}
+
+impl Shared {
+    async fn attempt(self: &Arc<Self>) -> Result<(), Error> {
+        let listening = self.with(|state| state.listening);
+        let listening = self.line.listen(&self.keys.channel, self, listening).await?;
+        self.with(|state| state.behind |= std::mem::replace(&mut state.listening, listening) != listening);
+        if let Some(why) = self.with(|state| state.damage.take()) {
+            self.with(State::lose);
+            return Err(self.damaged(why));
+        }
+        if !self.with(|state| state.joined) {
+            self.join().await?;
+        }
+        self.append().await?;
+        match self.with(State::image) {
+            Some(image) => self.store(image).await,
+            None => Ok(()),
+        }
+    }
+
+    fn damaged(&self, why: &'static str) -> Error {
+        Error::Damaged { set: self.name.to_string(), why }
+    }
+
+    async fn join(&self) -> Result<(), Error> {
+        let mut image = None::<(Vec<u8>, Time, Vec<Member>)>;
+        loop {
+            let me = self.with(|state| state.seen.as_ref().map_or(0, |seen| seen.me.word()));
+            let script = &self.line.scripts.join;
+            let mut call = script.key(self.keys.all());
+            let incarnation = format!("{:016x}", rand::random::<u64>());
+            call.arg(paceline_replica::VERSION).arg(self.described()).arg(incarnation).arg(me);
+            call.arg(micros(self.lease));
+            match &image {
+                None => call.arg("").arg(0),
+                Some((image, now, present)) => {
+                    call.arg(image.as_slice()).arg(entry::micros(*now));
+                    present.iter().fold(&mut call, |call, member| call.arg(member.word()))
+                }
+            };
+            let asked = Instant::now();
+            let reply: Value = self.line.run(&call).await?;
+            match Joined::read(reply).ok_or_else(|| self.damaged("its answer to joining makes no sense"))? {
+                Joined::None(now) => image = Some(self.first(now)?),
+                Joined::Version(found) => {
+                    let found = String::from_utf8_lossy(&found).into_owned();
+                    let (set, known) = (self.name.to_string(), paceline_replica::VERSION);
+                    return Err(Error::Version { set, found, known });
+                }
+                Joined::Limits(known) => {
+                    let known = described(&known).ok_or_else(|| self.damaged("its limits cannot be read"))?;
+                    let what = difference(&known, &self.limits).unwrap_or_else(|| "they are told otherwise".into());
+                    return Err(Error::Limits { set: self.name.to_string(), what });
+                }
+                Joined::In { incarnation, member, told } => {
+                    let member = u32::try_from(member).ok().and_then(Member::of);
+                    let member = member.ok_or_else(|| self.damaged("its members make no sense"))?;
+                    let entered = |state: &mut State| state.enter(incarnation, member, &told, asked, Instant::now());
+                    return self.with(entered).map_err(|why| self.damaged(why));
+                }
+            }
+        }
+    }
+
+    /// What a set is made with: what is known here, if the store has forgotten it, else nothing used.
+    fn first(&self, now: u64) -> Result<(Vec<u8>, Time, Vec<Member>), Error> {
+        let known = self.with(|state| {
+            let seen = state.seen.as_ref()?;
+            Some((written(&seen.replica), seen.replica.now(), seen.replica.present()))
+        });
+        if let Some(known) = known {
+            return Ok(known);
+        }
+        let now = entry::instant(now).ok_or_else(|| self.damaged("its time makes no sense"))?;
+        let wrong = |what: paceline::ChangeError| Error::Limits { set: self.name.to_string(), what: what.to_string() };
+        let fresh = Replica::of(&self.limits, now).map_err(wrong)?;
+        Ok((written(&fresh), now, Vec::new()))
+    }
+
+    async fn append(&self) -> Result<(), Error> {
+        let call = self.with(|state| {
+            let leaving = state.leave();
+            state.fill(Instant::now());
+            let (seen, sent) = (state.seen.as_ref()?, state.sent.as_ref());
+            let mut call = self.line.scripts.append.key(self.keys.all());
+            call.arg(seen.incarnation.as_slice()).arg(seen.me.word()).arg(sent.map_or(0, |sent| sent.batch));
+            match &seen.mark {
+                Some(mark) => call.arg(seen.number).arg(mark.as_slice()),
+                None => call.arg(seen.number).arg(""),
+            };
+            call.arg(if leaving { 0 } else { micros(self.lease) });
+            call.arg(sent.map_or(&[][..], |sent| &sent.bytes)).arg(&self.keys.channel);
+            Some(call)
+        });
+        let Some(call) = call else { return Ok(()) };
+        let asked = Instant::now();
+        let reply: Value = self.line.run(&call).await?;
+        match Appended::read(reply).ok_or_else(|| self.damaged("its answer makes no sense"))? {
+            Appended::Done(told) => {
+                let answered = self.with(|state| state.answered(&told, asked, Instant::now()));
+                answered.map_err(|why| self.damaged(why))?;
+                self.with(State::arrived);
+            }
+            Appended::Lost | Appended::Gone | Appended::Diverged => self.with(State::lose),
+        }
+        Ok(())
+    }
+
+    async fn store(&self, (number, mark, image): (u64, entry::Mark, Vec<u8>)) -> Result<(), Error> {
+        let incarnation = self.with(|state| state.seen.as_ref().map(|seen| seen.incarnation.clone()));
+        let mut call = self.line.scripts.image.key(self.keys.imaged());
+        call.arg(incarnation.unwrap_or_default()).arg(number).arg(mark.as_slice()).arg(image).arg(LEFT);
+        self.line.run::<u64>(&call).await.map(|_| ())
+    }
+}
+
+impl State {
+    fn plan(&mut self, now: Instant) -> Plan {
+        if let Some(trouble) = &self.trouble {
+            let again = trouble.again;
+            let overdue = self.give_up(now);
+            return match now < again {
+                true => Plan::Rest(overdue.map_or(again, |overdue| again.min(overdue))),
+                // The lease ends by itself.
+                false if self.closing => Plan::End,
+                false => Plan::Try,
+            };
+        }
+        if !self.joined {
+            return if self.closing && self.todo.is_empty() { Plan::End } else { Plan::Try };
+        }
+        let lease_ends = self.renewed + self.lease;
+        if now >= lease_ends {
+            self.lose();
+            return Plan::Try;
+        }
+        for grant in self.stock.stale(now) {
+            self.later(Todo::Undo(grant));
+        }
+        self.pass_slow_ones(now);
+        let pump = self.pump_in(now);
+        if pump == Some(Duration::ZERO) {
+            self.later(Todo::Op(Op::Pump));
+        }
+        let ask = self.waits().then(|| self.renewed + rand::rng().random_range(ASK / 2..ASK));
+        if self.sent.is_some()
+            || !self.todo.is_empty()
+            || !self.claims.is_empty()
+            || self.behind
+            || self.closing
+            || ask.is_some_and(|ask| ask <= now)
+        {
+            return Plan::Try;
+        }
+        let renew = self.renewed + self.lease / 3;
+        if renew <= now {
+            return Plan::Try;
+        }
+        let times = [ask, self.stock.next(), pump.map(|pump| now + pump)];
+        Plan::Rest(times.into_iter().flatten().fold(renew, Instant::min))
+    }
+
+    /// How long until time decides something, as far as it is on us.
+    fn pump_in(&self, now: Instant) -> Option<Duration> {
+        let (then, mine) = self.due().filter(|_| self.waits())?;
+        let wait = then.since(self.seen.as_ref()?.now(now));
+        // Where the first does not see to it, the others do, not all at once.
+        let grace = if mine { Duration::ZERO } else { rand::rng().random_range(GRACE..2 * GRACE) };
+        let overdue = self.seen.as_ref()?.now(now).since(then);
+        Some(if wait > Duration::ZERO { wait + grace } else { grace.saturating_sub(overdue) })
+    }
+
+    /// Lets others go before those who do not take note of what they were granted.
+    fn pass_slow_ones(&mut self, now: Instant) {
+        let Some(seen) = self.seen.as_ref().filter(|_| self.waits()) else { return };
+        let then = seen.now(now).as_nanos().saturating_sub(SLOW.as_nanos() as u64);
+        let me = seen.me;
+        for member in seen.replica.slow(Time::from_nanos(then)) {
+            if member != me {
+                self.later(Todo::Op(Op::PassBy(member)));
+            }
+        }
+    }
+
+    /// The last word of a member that goes, in its last batch.
+    fn leave(&mut self) -> bool {
+        let last = self.closing && self.joined && self.sent.is_none() && self.todo.len() < 256;
+        if let Some(seen) = self.seen.as_ref().filter(|_| last) {
+            let clear = Todo::Op(Op::Clear(seen.me));
+            for grant in self.stock.all() {
+                self.later(Todo::Undo(grant));
+            }
+            self.later(clear);
+            self.joined = false;
+        }
+        last
+    }
+
+    /// After an answer: what was sent must be among what it told.
+    fn arrived(&mut self) {
+        if self.sent.is_some() {
+            // It came long ago, and what it led to is in an image by now, which does not tell.
+            self.lose();
+        }
+    }
+
+    fn tried(&mut self, result: Result<(), Error>, now: Instant) {
+        let Err(error) = result else {
+            if self.trouble.take().is_some() {
+                tracing::info!(set = %self.name, "shared limits can be used again");
+            }
+            return;
+        };
+        let error = BackendError::from(error);
+        let first = self.trouble.is_none();
+        if first {
+            tracing::warn!(set = %self.name, %error, "shared limits cannot be used");
+        }
+        let (since, delay) = match &self.trouble {
+            Some(trouble) => (trouble.since, (trouble.delay * 2).min(LATEST)),
+            None => (now, SOONEST),
+        };
+        let delay = if error.retryable { delay } else { LATEST };
+        let again = now + delay.mul_f64(rand::rng().random_range(0.5..1.0));
+        self.trouble = Some(Trouble { error, since, again, delay });
+    }
+
+    /// Has all who have waited too long for the store told so; when the next will have.
+    fn give_up(&mut self, now: Instant) -> Option<Instant> {
+        let trouble = self.trouble.as_ref()?;
+        let (error, since) = (trouble.error.clone(), trouble.since);
+        let patience = if error.retryable { self.response } else { Duration::ZERO };
+        let mut next = None::<Instant>;
+        let mut woken = Vec::new();
+        self.permits = std::mem::take(&mut self.permits)
+            .into_iter()
+            .map(|(permit, what)| match what {
+                Permit::Waiting { place, waker, asked } => {
+                    let ends = place.began.max(since) + patience;
+                    if now >= ends {
+                        woken.push(waker);
+                        return (permit, Permit::Failed { error: error.clone(), asked });
+                    }
+                    next = Some(next.map_or(ends, |next| next.min(ends)));
+                    (permit, Permit::Waiting { place, waker, asked })
+                }
+                other => (permit, other),
+            })
+            .collect();
+        woken.into_iter().for_each(|waker| self.wake(waker));
+        if now >= since + patience {
+            self.give_up_arrivals(now.checked_sub(patience).unwrap_or(now), &error);
+        }
+        next
+    }
+}
+
+impl Trouble {
+    /// Whether it is more than a moment's.
+    pub(super) fn lasts(&self, now: Instant, response: Duration) -> bool {
+        !self.error.retryable || now.saturating_duration_since(self.since) >= response
+    }
+}
+
+fn micros(duration: Duration) -> u64 {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
+}

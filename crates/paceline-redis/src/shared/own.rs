@@ -1,0 +1,188 @@
+//! Demands and permits of this process.
+
+use std::task::{Context, Poll, Waker};
+use std::time::{Duration, Instant};
+
+use paceline::Priority;
+use paceline::backend::{Answer, Ask, BackendError, PermitId};
+use paceline_core::{Demand, Grant};
+use paceline_replica::{Asked, Key, Op, Patience};
+use tokio::sync::oneshot;
+
+use super::batch::{Done, Todo};
+use super::state::State;
+
+/// A demand or permit of this process.
+#[derive(Debug)]
+pub(super) enum Permit {
+    Waiting {
+        place: Place,
+        waker: Option<Waker>,
+        /// Whether the store was asked, or is being asked.
+        asked: bool,
+    },
+    /// Never, or too late.
+    Over(Answer),
+    Held {
+        grant: Grant,
+        told: bool,
+        /// What is still to be settled.
+        actual: Option<Demand>,
+        returning: bool,
+    },
+    /// The store could not be asked, or has not answered.
+    Failed { error: BackendError, asked: bool },
+}
+
+/// What a demand waits for, and since when.
+#[derive(Debug)]
+pub(super) struct Place {
+    demand: Demand,
+    priority: Priority,
+    /// When it was asked for here, and how long it had waited then and would wait on.
+    pub(super) began: Instant,
+    waited: Duration,
+    within: Option<Duration>,
+    /// The order in which this process has asked.
+    pub(super) number: u64,
+}
+
+impl Place {
+    /// The demand, asked at `now`.
+    pub(super) fn asked(&self, key: Key, now: Instant) -> Op {
+        let since = now.saturating_duration_since(self.began);
+        let left = |within: Duration| Patience::Within(within.saturating_sub(since));
+        Op::Ask(Asked {
+            key,
+            demand: self.demand.clone(),
+            priority: self.priority,
+            waited: self.waited.saturating_add(since),
+            patience: self.within.map_or(Patience::Endless, left),
+        })
+    }
+}
+
+impl Permit {
+    pub(super) fn grant(&self) -> Option<&Grant> {
+        match self {
+            Self::Held { grant, .. } => Some(grant),
+            _ => None,
+        }
+    }
+
+    pub(super) fn held(grant: Grant, told: bool) -> Self {
+        Self::Held { grant, told, actual: None, returning: false }
+    }
+}
+
+impl State {
+    /// Begins to wait, or goes on.
+    pub(crate) fn begin(&mut self, ask: &Ask, now: Instant) {
+        let asked = match self.permits.get(&ask.permit.0) {
+            None => false,
+            Some(Permit::Failed { asked, .. }) => *asked,
+            Some(_) => return,
+        };
+        let number = self.asked;
+        self.asked += 1;
+        let (demand, priority) = (ask.demand.clone(), ask.priority);
+        let place = Place { demand, priority, began: now, waited: ask.waited, within: ask.within, number };
+        self.permits.insert(ask.permit.0, Permit::Waiting { place, waker: None, asked });
+        if !asked {
+            self.later(Todo::Ask(ask.permit.0));
+        }
+    }
+
+    /// What has become of a wait.
+    pub(crate) fn look(&mut self, permit: PermitId, context: &Context<'_>) -> Poll<Result<Answer, BackendError>> {
+        match self.permits.get_mut(&permit.0) {
+            Some(Permit::Waiting { waker, .. }) => {
+                *waker = Some(context.waker().clone());
+                Poll::Pending
+            }
+            Some(Permit::Held { told, .. }) => {
+                *told = true;
+                Poll::Ready(Ok(Answer::Granted))
+            }
+            Some(Permit::Over(answer)) => Poll::Ready(Ok(answer.clone())),
+            Some(Permit::Failed { error, .. }) => Poll::Ready(Err(error.clone())),
+            // Only a lost lease takes a permit away that nobody has given back.
+            None => {
+                let message = format!("the lease on `{}` ended while it was granted; ask again", self.name);
+                Poll::Ready(Err(BackendError { message, retryable: true }))
+            }
+        }
+    }
+
+    pub(crate) fn settle(&mut self, permit: PermitId, more: &Demand) {
+        let Some(Permit::Held { actual, returning: false, .. }) = self.permits.get_mut(&permit.0) else { return };
+        if let Some(actual) = actual {
+            // The later word counts.
+            let kept = actual.parts().iter().filter(|part| more.units(part.limit).is_none());
+            *actual = kept.chain(more.parts()).map(|part| (part.limit, part.units)).collect();
+        } else {
+            *actual = Some(more.clone());
+            self.later(Todo::Settle(permit.0));
+        }
+    }
+
+    /// Gives a permit back; where there is something to give, tells of its arrival.
+    pub(crate) fn release(
+        &mut self,
+        permit: PermitId,
+        now: Instant,
+    ) -> Option<oneshot::Receiver<Result<(), BackendError>>> {
+        let Some(Permit::Held { returning: returning @ false, .. }) = self.permits.get_mut(&permit.0) else {
+            self.forget(permit);
+            return None;
+        };
+        *returning = true;
+        let (tell, told) = oneshot::channel();
+        self.later(Todo::Back(permit.0, Some(Done { tell, began: now })));
+        Some(told)
+    }
+
+    pub(crate) fn forget(&mut self, permit: PermitId) {
+        match self.permits.get_mut(&permit.0) {
+            Some(Permit::Held { returning, .. }) => {
+                if !std::mem::replace(returning, true) {
+                    self.later(Todo::Back(permit.0, None));
+                }
+            }
+            Some(Permit::Waiting { asked, .. } | Permit::Failed { asked, .. }) => {
+                let asked = *asked;
+                self.permits.remove(&permit.0);
+                if asked {
+                    self.later(Todo::Cancel(permit.0));
+                }
+            }
+            Some(Permit::Over(_)) => drop(self.permits.remove(&permit.0)),
+            None => {}
+        }
+    }
+
+    /// By one's own clock too: whoever has not heard of the store for a lease may have been cleared.
+    pub(crate) fn is_lost(&self, permit: PermitId, now: Instant) -> bool {
+        match self.permits.get(&permit.0) {
+            Some(Permit::Held { .. }) => now.saturating_duration_since(self.renewed) >= self.lease,
+            Some(_) => false,
+            None => true,
+        }
+    }
+
+    /// Whether somebody here waits.
+    pub(super) fn waits(&self) -> bool {
+        self.permits.values().any(|permit| matches!(permit, Permit::Waiting { .. }))
+    }
+
+    /// Those who wait and were not asked for, in the order in which they came.
+    pub(super) fn unasked(&self) -> Vec<u128> {
+        let waiting = self.permits.iter().filter_map(|(permit, what)| match what {
+            Permit::Waiting { place, asked: false, .. } => Some((place.number, *permit)),
+            _ => None,
+        });
+        let mut waiting: Vec<_> = waiting.collect();
+        waiting.sort_unstable();
+        waiting.into_iter().map(|(_, permit)| permit).collect()
+    }
+}

@@ -1,0 +1,170 @@
+//! What is known here of a set.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::task::Waker;
+use std::time::{Duration, Instant};
+
+use paceline::backend::{BackendError, Change, Standing};
+use paceline_core::Time;
+use paceline_replica::{Member, Op, Replica};
+
+use super::batch::{Sent, Todo};
+use super::own::Permit;
+use super::stock::Stock;
+use crate::entry::Mark;
+use crate::options::Options;
+use crate::store_time::StoreTime;
+
+#[derive(Debug)]
+pub(crate) struct State {
+    pub(super) name: Arc<str>,
+    pub(super) lease: Duration,
+    pub(super) response: Duration,
+    /// None until the store was first heard of.
+    pub(super) seen: Option<Seen>,
+    /// Whether the store counts us as a member, as far as we know.
+    pub(super) joined: bool,
+    /// By which connection news come.
+    pub(super) listening: u64,
+    pub(super) permits: HashMap<u128, Permit>,
+    pub(super) todo: Vec<Todo>,
+    /// Permits of which the store is to hear that we know what became of them.
+    pub(super) claims: Vec<u128>,
+    /// What was sent and is not known to have arrived.
+    pub(super) sent: Option<Sent>,
+    pub(super) stock: Stock,
+    pub(super) trouble: Option<Trouble>,
+    /// Something may be new at the store.
+    pub(super) behind: bool,
+    /// It is on us to make the next image.
+    pub(super) image_due: bool,
+    /// What the store told makes no sense.
+    pub(super) damage: Option<&'static str>,
+    /// When the lease was last asked for by a question that was answered.
+    pub(super) renewed: Instant,
+    pub(super) closing: bool,
+    pub(super) asked: u64,
+    woken: Vec<Waker>,
+    busy: bool,
+}
+
+/// A replica, and where in which journal it stands.
+#[derive(Debug)]
+pub(super) struct Seen {
+    pub(super) replica: Replica,
+    pub(super) incarnation: Vec<u8>,
+    pub(super) me: Member,
+    /// The number of the last entry applied, and its mark, if it was not in an image.
+    pub(super) number: u64,
+    pub(super) mark: Option<Mark>,
+    /// The number of this member's last batch.
+    pub(super) batch: u64,
+    pub(super) image_at: u64,
+    pub(super) members: u64,
+    pub(super) time: StoreTime,
+}
+
+/// The store cannot be used.
+#[derive(Debug)]
+pub(super) struct Trouble {
+    pub(super) error: BackendError,
+    pub(super) since: Instant,
+    pub(super) again: Instant,
+    pub(super) delay: Duration,
+}
+
+impl State {
+    pub(super) fn new(name: Arc<str>, options: &Options) -> Self {
+        Self {
+            name,
+            lease: options.lease,
+            response: options.response,
+            seen: None,
+            joined: false,
+            listening: 0,
+            permits: HashMap::new(),
+            todo: Vec::new(),
+            claims: Vec::new(),
+            sent: None,
+            stock: Stock::new(options.prefetch),
+            trouble: None,
+            behind: false,
+            image_due: false,
+            damage: None,
+            renewed: Instant::now(),
+            closing: false,
+            asked: 0,
+            woken: Vec::new(),
+            busy: false,
+        }
+    }
+
+    /// Who is to be woken, and whether there is something to do.
+    pub(super) fn afterwards(&mut self) -> (Vec<Waker>, bool) {
+        (std::mem::take(&mut self.woken), std::mem::take(&mut self.busy))
+    }
+
+    pub(super) fn wake(&mut self, waker: Option<Waker>) {
+        self.woken.extend(waker);
+    }
+
+    pub(super) fn work(&mut self) {
+        self.busy = true;
+    }
+
+    pub(super) fn later(&mut self, todo: Todo) {
+        self.todo.push(todo);
+        self.busy = true;
+    }
+
+    pub(super) fn fetch(&mut self) {
+        self.behind = true;
+        self.busy = true;
+    }
+
+    /// Nobody here needs the set any more.
+    pub(crate) fn close(&mut self) {
+        self.closing = true;
+        self.busy = true;
+    }
+
+    pub(crate) fn change(&mut self, change: Change) -> Result<(), BackendError> {
+        if let Some(trouble) = self.trouble.as_ref().filter(|trouble| !trouble.error.retryable) {
+            return Err(trouble.error.clone());
+        }
+        let op = match change {
+            Change::Quota(limit, quota) => Op::Quota(limit, quota),
+            Change::Capacity(limit, capacity) => Op::Capacity(limit, capacity),
+            Change::Sync(limit, state, permit) => {
+                let grant = permit.and_then(|permit| self.permits.get(&permit.0)?.grant().cloned());
+                Op::Sync(limit, state, grant)
+            }
+            Change::Pause(pause) => Op::Pause(pause),
+            Change::Resume => Op::Resume,
+            Change::Reset => Op::Reset,
+            Change::Close => Op::Close,
+            _ => return Ok(()),
+        };
+        self.later(Todo::Change(op));
+        Ok(())
+    }
+
+    pub(crate) fn standing(&mut self, now: Instant) -> Result<Standing, BackendError> {
+        let Some(seen) = &mut self.seen else {
+            let message = "nothing has been heard of it yet; ask again later".to_owned();
+            let error = BackendError { message, retryable: true };
+            return Err(self.trouble.as_ref().map_or(error, |trouble| trouble.error.clone()));
+        };
+        let now = seen.now(now);
+        let members = usize::try_from(seen.members).unwrap_or(usize::MAX);
+        Ok(Standing { members, ..seen.replica.standing(now) })
+    }
+}
+
+impl Seen {
+    /// The store's time, which has not gone back.
+    pub(super) fn now(&self, now: Instant) -> Time {
+        self.time.at(now).max(self.replica.now())
+    }
+}

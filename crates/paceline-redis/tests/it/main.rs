@@ -1,0 +1,5 @@
+//! What limits shared over Redis owe, against a real one, with real processes where it takes some.
+#![cfg(unix)]
+
+mod conformance;
+mod support;
