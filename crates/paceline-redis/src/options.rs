@@ -53,7 +53,7 @@ impl Options {
     }
 
     /// For how long others take a silent member for alive. Within this time after its death all that it held is free, and
-    /// whoever cannot reach the store for so long has lost what it holds: `Permit::lost`. It is renewed each third of it.
+    /// whoever cannot reach the store for so long has lost what it holds: `Permit::is_lost`. It is renewed each third of it.
     pub fn lease(mut self, lease: Duration) -> Self {
         self.lease = lease;
         self

@@ -74,9 +74,10 @@ pub(crate) enum Joined {
     Version(Vec<u8>),
     /// It has these limits.
     Limits(Vec<u8>),
+    /// Somebody else is that member.
+    Taken,
     In {
         incarnation: Vec<u8>,
-        member: u64,
         told: Told,
     },
 }
@@ -100,7 +101,8 @@ impl Joined {
             b"none" => Self::None(reply.word()?),
             b"version" => Self::Version(reply.bytes()?),
             b"limits" => Self::Limits(reply.bytes()?),
-            b"in" => Self::In { incarnation: reply.bytes()?, member: reply.word()?, told: reply.told()? },
+            b"taken" => Self::Taken,
+            b"in" => Self::In { incarnation: reply.bytes()?, told: reply.told()? },
             _ => return None,
         })
     }

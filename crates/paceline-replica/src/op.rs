@@ -58,6 +58,9 @@ pub enum Op {
     Claim(Vec<u128>),
     /// A permit comes back.
     Release(Member, Grant),
+    /// A permit that this state does not know of is out. What it holds of resources counts again; rates remember what
+    /// they were charged, or have forgotten it for good.
+    Hold(Member, Grant),
     /// A permit comes back, charged what it really was.
     End(Member, Grant, Demand),
     /// A permit that nobody has used comes back.
@@ -194,6 +197,11 @@ impl Image for Op {
                 out.push(15);
                 member.write(out);
             }
+            Self::Hold(member, grant) => {
+                out.push(17);
+                member.write(out);
+                grant.write(out);
+            }
             Self::End(member, grant, actual) => {
                 out.push(16);
                 member.write(out);
@@ -222,6 +230,7 @@ impl Image for Op {
             14 => Self::Close,
             15 => Self::PassBy(Member::read(words)?),
             16 => Self::End(Member::read(words)?, Grant::read(words)?, Demand::read(words)?),
+            17 => Self::Hold(Member::read(words)?, Grant::read(words)?),
             _ => return None,
         })
     }
@@ -240,7 +249,7 @@ impl Op {
     pub(crate) fn demands(&self) -> impl Iterator<Item = &Demand> {
         let (first, second) = match self {
             Self::Ask(asked) => (Some(&asked.demand), None),
-            Self::Release(_, grant) | Self::Undo(_, grant) | Self::Sync(_, _, Some(grant)) => {
+            Self::Release(_, grant) | Self::Undo(_, grant) | Self::Hold(_, grant) | Self::Sync(_, _, Some(grant)) => {
                 (Some(&grant.charged), None)
             }
             Self::Settle(_, grant, actual) | Self::End(_, grant, actual) => (Some(&grant.charged), Some(actual)),

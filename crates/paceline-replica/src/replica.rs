@@ -141,6 +141,13 @@ impl Replica {
                     self.set.release(now, &grant, events);
                 }
             }
+            Op::Hold(member, grant) => {
+                let limits = self.set.limits();
+                let held = grant.charged.parts().iter().filter(|part| limits[usize::from(part.limit)].is_resource());
+                let mut held: Demand = held.map(|part| (part.limit, part.units)).collect();
+                self.set.charge(now, &mut held);
+                self.give(*member, &grant.charged);
+            }
             Op::Undo(member, grant) => {
                 self.take(*member, &grant.charged);
                 self.set.undo(now, grant.clone());

@@ -42,6 +42,11 @@ pub trait Place {
         Duration::ZERO
     }
 
+    /// How much later than it was granted somebody here may take note of it, in real time.
+    fn lateness(&self) -> Duration {
+        Duration::ZERO
+    }
+
     /// How rates can be counted here.
     fn algorithms(&self) -> Vec<Algorithm> {
         self.remote().map_or_else(|| Algorithm::ALL.to_vec(), |remote| remote.algorithms().to_vec())
@@ -137,8 +142,8 @@ async fn at_once<'a>(place: &impl Place, set: &'a LimitSet, demand: &[(&str, u64
 }
 
 /// Lets everybody do what they can do now.
-async fn settle_down() {
-    tokio::time::sleep(Duration::from_millis(20)).await;
+async fn settle_down(place: &impl Place) {
+    tokio::time::sleep(Duration::from_millis(20) + place.lateness()).await;
 }
 
 fn is_not_now(result: Result<Permit<'_>, Error>) -> bool {

@@ -211,7 +211,8 @@ impl LimitSet {
             Store::Remote(_) => {
                 // What is free takes no thread.
                 match self.try_with(demand.clone(), terms) {
-                    Err(Error::NotNow { .. }) => {}
+                    // What cannot be had at once may be had by waiting, or the wait says why not.
+                    Err(Error::NotNow { .. } | Error::Backend { .. }) => {}
                     decided => return decided,
                 }
                 on_a_thread(|| Acquire::new(self, Ok(demand), Some(Box::new(*terms))))

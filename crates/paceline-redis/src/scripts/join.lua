@@ -1,40 +1,34 @@
 -- Makes a set or finds it, and makes its caller a member.
 -- KEYS: head, image, journal, members, batches
--- ARGV: layout version, limits, a new incarnation, the member it was (0: none), lease in microseconds,
+-- ARGV: layout version, limits, a new incarnation, member, whether it was that before, lease in microseconds,
 --       an image to make the set with (empty: none yet), the image's instant, the members in it...
 local head = redis.call('HMGET', KEYS[1], 'version', 'limits', 'incarnation', 'tail', 'now', 'image_at')
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
-local lease = tonumber(ARGV[5])
+local lease = tonumber(ARGV[6])
 
 local function whole(n) return string.format('%.0f', n) end
 
 if not head[1] then
-  if ARGV[6] == '' then return {'none', now} end
-  now = math.max(now, tonumber(ARGV[7]))
+  if ARGV[7] == '' then return {'none', now} end
+  now = math.max(now, tonumber(ARGV[8]))
   redis.call('DEL', KEYS[2], KEYS[3], KEYS[4], KEYS[5])
-  redis.call('SET', KEYS[2], ARGV[6])
-  local last = 0
-  for i = 8, #ARGV do
-    redis.call('ZADD', KEYS[4], whole(now + lease), ARGV[i])
-    last = math.max(last, tonumber(ARGV[i]))
-  end
+  redis.call('SET', KEYS[2], ARGV[7])
+  for i = 9, #ARGV do redis.call('ZADD', KEYS[4], whole(now + lease), ARGV[i]) end
   redis.call('HSET', KEYS[1], 'version', ARGV[1], 'limits', ARGV[2], 'incarnation', ARGV[3], 'tail', 0,
-    'now', whole(now), 'image_at', 0, 'last_member', last)
+    'now', whole(now), 'image_at', 0)
   head = {ARGV[1], ARGV[2], ARGV[3], 0, now, 0}
 end
 if head[1] ~= ARGV[1] then return {'version', head[1]} end
 if head[2] ~= ARGV[2] then return {'limits', head[2]} end
 
+if ARGV[5] == '0' and redis.call('ZSCORE', KEYS[4], ARGV[4]) then return {'taken'} end
 now = math.max(now, tonumber(head[5]))
-local me = ARGV[4]
-local ends = redis.call('ZSCORE', KEYS[4], me)
-if not ends or tonumber(ends) <= now then me = redis.call('HINCRBY', KEYS[1], 'last_member', 1) end
-redis.call('ZADD', KEYS[4], whole(now + lease), me)
+redis.call('ZADD', KEYS[4], whole(now + lease), ARGV[4])
 redis.call('HSET', KEYS[1], 'now', whole(now))
 
 local tail, image_at = tonumber(head[4]), tonumber(head[6])
-local reply = {'in', head[3], tonumber(me), now, tail, image_at, redis.call('ZCARD', KEYS[4]), redis.call('GET', KEYS[2])}
+local reply = {'in', head[3], now, tail, image_at, redis.call('ZCARD', KEYS[4]), redis.call('GET', KEYS[2])}
 if tail > image_at then
   for _, entry in ipairs(redis.call('LRANGE', KEYS[3], image_at - tail, -1)) do reply[#reply + 1] = entry end
 end

@@ -5,11 +5,11 @@ use std::time::Instant;
 use paceline::backend::Answer;
 use paceline_core::Time;
 use paceline_core::image::{Image as _, Words};
-use paceline_replica::{Effect, Member, Op, Replica, Verdict};
+use paceline_replica::{Effect, Op, Replica, Verdict};
 
 use super::batch::{Tag, Todo, tell};
 use super::own::Permit;
-use super::state::{Seen, State};
+use super::state::{Seen, State, somebody};
 use crate::entry::{self, Entry, News};
 use crate::scripts::Told;
 use crate::store_time::StoreTime;
@@ -27,21 +27,18 @@ impl State {
     pub(super) fn enter(
         &mut self,
         incarnation: Vec<u8>,
-        me: Member,
         told: &Told,
         asked: Instant,
         now: Instant,
     ) -> Result<(), Damage> {
-        let known = self.seen.take().filter(|seen| seen.me == me);
         let replica = read(&told.image)?;
         let stamp = entry::instant(told.now).ok_or("its time makes no sense")?;
         let mut time = StoreTime::new();
         time.answered(asked, now, stamp);
-        let (batch, number) = (known.map_or(0, |seen| seen.batch), told.image_at);
-        let (image_at, members) = (told.image_at, told.members);
-        self.seen = Some(Seen { replica, incarnation, me, number, mark: None, batch, image_at, members, time });
+        let (number, image_at, members) = (told.image_at, told.image_at, told.members);
+        self.seen = Some(Seen { replica, incarnation, number, mark: None, image_at, members, time });
         self.apply_all(told)?;
-        self.joined = true;
+        (self.joined, self.known) = (true, true);
         self.renewed = asked;
         Ok(())
     }
@@ -93,8 +90,9 @@ impl State {
             return Ok(());
         }
         let Entry { mark, now, member, batch, ops } = Entry::read(bytes).ok_or("an entry cannot be read")?;
-        let me = seen.me;
-        let own = self.sent.take_if(|sent| member == u64::from(me.word()) && batch == sent.batch);
+        let me = self.me;
+        let by_us = member == u64::from(me.word());
+        let own = self.sent.take_if(|sent| by_us && batch == sent.batch);
         if own.is_some() && number % IMAGE_EACH == 0 && number - seen.image_at >= IMAGE_AFTER {
             self.image_due = true;
         }
@@ -108,13 +106,14 @@ impl State {
             if let Some(tag) = tags.next() {
                 self.came_of(tag, effect);
             }
-            cleared |= *op == Op::Clear(me);
+            cleared |= !by_us && *op == Op::Clear(me);
         }
         if let Some(seen) = &mut self.seen {
             (seen.number, seen.mark) = (number, Some(mark));
         }
         self.note();
-        if cleared && !self.closing {
+        // While it is about to join, what it finds is what was.
+        if cleared && self.joined {
             self.lose();
         }
         Ok(())
@@ -126,7 +125,7 @@ impl State {
             (Tag::Ask(permit), Effect::Granted(grant)) => self.decide(permit, Verdict::Granted(grant)),
             (Tag::Ask(permit), Effect::Never(refusal)) => self.decide(permit, Verdict::Refused(refusal)),
             (Tag::Ask(permit), Effect::TooLate) => self.decide(permit, Verdict::TooLate),
-            (Tag::Settle(permit), Effect::Settled(settled)) => {
+            (Tag::Settle(permit, _), Effect::Settled(settled)) => {
                 if let Some(Permit::Held { grant, .. }) = self.permits.get_mut(&permit) {
                     *grant = settled;
                 }
@@ -144,16 +143,11 @@ impl State {
     /// Takes note of what became of waits.
     fn note(&mut self) {
         let Some(seen) = &mut self.seen else { return };
-        let me = seen.me;
-        let mut own: Vec<u128> = std::mem::take(seen.replica.decided())
-            .into_iter()
-            .filter(|key| key.member == me)
-            .map(|key| key.permit)
-            .collect();
-        own.sort_unstable();
-        own.dedup();
-        for permit in own {
-            self.note_one(permit);
+        let me = self.me;
+        let decided = std::mem::take(seen.replica.decided());
+        for key in decided.into_iter().filter(|key| key.member == me) {
+            // In the order in which they were decided: so they are woken.
+            self.note_one(key.permit);
         }
     }
 
@@ -161,14 +155,22 @@ impl State {
     fn note_one(&mut self, permit: u128) {
         let Some(seen) = &self.seen else { return };
         if let Some(verdict) = seen.replica.unclaimed(permit).cloned() {
-            self.claims.push(permit);
-            self.decide(permit, verdict);
-            self.work();
+            if !self.claims.contains(&permit) {
+                self.claims.push(permit);
+                self.decide(permit, verdict);
+                self.work();
+            }
         } else if !seen.replica.is_waiting(permit) {
-            // Others went first while this process stood still: it takes its old place again.
-            if let Some(Permit::Waiting { asked, .. }) = self.permits.get_mut(&permit) {
-                *asked = false;
-                self.later(Todo::Ask(permit));
+            // Others went first while this process stood still.
+            match self.permits.get_mut(&permit) {
+                // It takes its old place again.
+                Some(Permit::Waiting { asked, .. }) => {
+                    *asked = false;
+                    self.later(Todo::Ask(permit));
+                }
+                // Our claim came too late: the grant was undone.
+                Some(Permit::Held { .. }) => drop(self.permits.remove(&permit)),
+                _ => {}
             }
         }
     }
@@ -185,7 +187,7 @@ impl State {
                 _ => None,
             })
             .collect();
-        let mut all: Vec<u128> = seen.replica.unclaimed_of(seen.me).collect();
+        let mut all: Vec<u128> = seen.replica.unclaimed_of(self.me).collect();
         all.extend(
             self.permits
                 .iter()
@@ -221,10 +223,11 @@ impl State {
     /// The lease has ended: what was held is others'.
     pub(super) fn lose(&mut self) {
         let before = self.permits.len();
+        // What it was is cleared by whoever finds its lease ended.
+        (self.me, self.known) = (somebody(), false);
         self.permits.retain(|_, permit| !matches!(permit, Permit::Held { .. }));
         let lost = before - self.permits.len();
         tracing::warn!(set = %self.name, lost, "the lease on shared limits has ended; permits that were held are lost");
-        self.joined = false;
         self.begin_anew();
     }
 
@@ -238,7 +241,7 @@ impl State {
     pub(super) fn due(&self) -> Option<(Time, bool)> {
         let seen = self.seen.as_ref()?;
         let (then, first) = seen.replica.next()?;
-        Some((then, first == seen.me))
+        Some((then, first == self.me))
     }
 }
 

@@ -3,8 +3,8 @@
 use std::time::Instant;
 
 use paceline::backend::BackendError;
-use paceline_core::Grant;
 use paceline_core::image::Image as _;
+use paceline_core::{Demand, Grant};
 use paceline_replica::{Key, Op};
 use tokio::sync::oneshot;
 
@@ -13,7 +13,7 @@ use super::state::State;
 use crate::entry;
 
 /// The most that goes into one batch: more goes with the next.
-const MOST: usize = 512;
+const MOST: usize = 4_096;
 
 /// Something the store is to be told.
 #[derive(Debug)]
@@ -40,7 +40,7 @@ pub(super) struct Done {
 #[derive(Debug)]
 pub(super) enum Tag {
     Ask(u128),
-    Settle(u128),
+    Settle(u128, Demand),
     Done(Option<Done>),
     Stock,
     Change(Op),
@@ -57,7 +57,7 @@ pub(super) struct Sent {
 impl State {
     /// Puts what is to be told into a batch, unless one is on its way.
     pub(super) fn fill(&mut self, now: Instant) {
-        let Some(me) = self.seen.as_ref().map(|seen| seen.me) else { return };
+        let me = self.me;
         if self.sent.is_some() {
             return;
         }
@@ -81,7 +81,7 @@ impl State {
                     let held = self.permits.get_mut(&permit);
                     let Some(Permit::Held { grant, actual, returning: false, .. }) = held else { continue };
                     let Some(actual) = actual.take() else { continue };
-                    (Op::Settle(me, grant.clone(), actual), Tag::Settle(permit))
+                    (Op::Settle(me, grant.clone(), actual.clone()), Tag::Settle(permit, actual))
                 }
                 Todo::Back(permit, done) => match self.permits.remove(&permit) {
                     Some(Permit::Held { grant, told, actual, .. }) => {
@@ -107,19 +107,33 @@ impl State {
             op.write(&mut words);
             tags.push(tag);
         }
-        let Some(seen) = self.seen.as_mut().filter(|_| !tags.is_empty()) else { return };
-        seen.batch += 1;
-        self.sent = Some(Sent { batch: seen.batch, bytes: entry::bytes(&words), tags });
+        if !tags.is_empty() {
+            self.batch += 1;
+            self.sent = Some(Sent { batch: self.batch, bytes: entry::bytes(&words), tags });
+        }
     }
 
-    /// Takes all back that is under way for permits which are not there any more, and asks anew for those who wait.
+    /// The store has forgotten us, or what we told it last: what is held is held again, and who waits is asked for anew.
+    /// What was given back has come back with the rest.
     pub(super) fn begin_anew(&mut self) {
+        self.joined = false;
         let tags = self.sent.take().map(|sent| sent.tags).unwrap_or_default();
         let todo = std::mem::take(&mut self.todo);
+        self.permits.retain(|_, permit| !matches!(permit, Permit::Held { returning: true, .. }));
+        if self.known {
+            self.todo.push(Todo::Op(Op::Clear(self.me)));
+        }
+        let held = self.permits.values().filter_map(Permit::grant);
+        self.todo.extend(held.map(|grant| Todo::Op(Op::Hold(self.me, grant.clone()))));
         for tag in tags {
             match tag {
                 Tag::Change(op) => self.todo.push(Todo::Change(op)),
                 Tag::Done(done) => tell(done, Ok(())),
+                Tag::Settle(permit, told) => {
+                    if let Some(Permit::Held { actual: actual @ None, .. }) = self.permits.get_mut(&permit) {
+                        *actual = Some(told);
+                    }
+                }
                 _ => {}
             }
         }
@@ -137,6 +151,9 @@ impl State {
                 *asked = false;
             }
         }
+        let unsettled =
+            self.permits.iter().filter(|(_, permit)| matches!(permit, Permit::Held { actual: Some(_), .. }));
+        self.todo.extend(unsettled.map(|(permit, _)| Todo::Settle(*permit)));
         let waiting = self.unasked();
         self.todo.extend(waiting.into_iter().map(Todo::Ask));
         self.work();

@@ -15,7 +15,7 @@ use super::Shared;
 use super::apply::written;
 use super::batch::Todo;
 use super::own::Permit;
-use super::state::{State, Trouble};
+use super::state::{State, Trouble, somebody};
 use crate::entry;
 use crate::error::Error;
 use crate::handle::described;
@@ -83,12 +83,12 @@ impl Shared {
     async fn join(&self) -> Result<(), Error> {
         let mut image = None::<(Vec<u8>, Time, Vec<Member>)>;
         loop {
-            let me = self.with(|state| state.seen.as_ref().map_or(0, |seen| seen.me.word()));
+            let (me, known) = self.with(|state| (state.me, state.known));
             let script = &self.line.scripts.join;
             let mut call = script.key(self.keys.all());
             let incarnation = format!("{:016x}", rand::random::<u64>());
-            call.arg(paceline_replica::VERSION).arg(self.described()).arg(incarnation).arg(me);
-            call.arg(micros(self.lease));
+            call.arg(paceline_replica::VERSION).arg(self.described()).arg(incarnation);
+            call.arg(me.word()).arg(u8::from(known)).arg(micros(self.lease));
             match &image {
                 None => call.arg("").arg(0),
                 Some((image, now, present)) => {
@@ -110,10 +110,9 @@ impl Shared {
                     let what = difference(&known, &self.limits).unwrap_or_else(|| "they are told otherwise".into());
                     return Err(Error::Limits { set: self.name.to_string(), what });
                 }
-                Joined::In { incarnation, member, told } => {
-                    let member = u32::try_from(member).ok().and_then(Member::of);
-                    let member = member.ok_or_else(|| self.damaged("its members make no sense"))?;
-                    let entered = |state: &mut State| state.enter(incarnation, member, &told, asked, Instant::now());
+                Joined::Taken => self.with(|state| state.me = somebody()),
+                Joined::In { incarnation, told } => {
+                    let entered = |state: &mut State| state.enter(incarnation, &told, asked, Instant::now());
                     return self.with(entered).map_err(|why| self.damaged(why));
                 }
             }
@@ -141,7 +140,7 @@ impl Shared {
             state.fill(Instant::now());
             let (seen, sent) = (state.seen.as_ref()?, state.sent.as_ref());
             let mut call = self.line.scripts.append.key(self.keys.all());
-            call.arg(seen.incarnation.as_slice()).arg(seen.me.word()).arg(sent.map_or(0, |sent| sent.batch));
+            call.arg(seen.incarnation.as_slice()).arg(state.me.word()).arg(sent.map_or(0, |sent| sent.batch));
             match &seen.mark {
                 Some(mark) => call.arg(seen.number).arg(mark.as_slice()),
                 None => call.arg(seen.number).arg(""),
@@ -159,7 +158,11 @@ impl Shared {
                 answered.map_err(|why| self.damaged(why))?;
                 self.with(State::arrived);
             }
-            Appended::Lost | Appended::Gone | Appended::Diverged => self.with(State::lose),
+            Appended::Lost => self.with(State::lose),
+            Appended::Gone | Appended::Diverged => {
+                tracing::warn!(set = %self.name, "the store of shared limits has lost what it was told; told again");
+                self.with(State::begin_anew);
+            }
         }
         Ok(())
     }
@@ -174,6 +177,10 @@ impl Shared {
 
 impl State {
     fn plan(&mut self, now: Instant) -> Plan {
+        // By one's own clock, before others have it by the store's.
+        if self.known && now >= self.renewed + self.lease {
+            self.lose();
+        }
         if let Some(trouble) = &self.trouble {
             let again = trouble.again;
             let overdue = self.give_up(now);
@@ -186,11 +193,6 @@ impl State {
         }
         if !self.joined {
             return if self.closing && self.todo.is_empty() { Plan::End } else { Plan::Try };
-        }
-        let lease_ends = self.renewed + self.lease;
-        if now >= lease_ends {
-            self.lose();
-            return Plan::Try;
         }
         for grant in self.stock.stale(now) {
             self.later(Todo::Undo(grant));
@@ -232,7 +234,7 @@ impl State {
     fn pass_slow_ones(&mut self, now: Instant) {
         let Some(seen) = self.seen.as_ref().filter(|_| self.waits()) else { return };
         let then = seen.now(now).as_nanos().saturating_sub(SLOW.as_nanos() as u64);
-        let me = seen.me;
+        let me = self.me;
         for member in seen.replica.slow(Time::from_nanos(then)) {
             if member != me {
                 self.later(Todo::Op(Op::PassBy(member)));
@@ -242,9 +244,9 @@ impl State {
 
     /// The last word of a member that goes, in its last batch.
     fn leave(&mut self) -> bool {
-        let last = self.closing && self.joined && self.sent.is_none() && self.todo.len() < 256;
-        if let Some(seen) = self.seen.as_ref().filter(|_| last) {
-            let clear = Todo::Op(Op::Clear(seen.me));
+        let last = self.closing && self.joined && self.sent.is_none() && self.todo.len() < 1_024;
+        if last {
+            let clear = Todo::Op(Op::Clear(self.me));
             for grant in self.stock.all() {
                 self.later(Todo::Undo(grant));
             }

@@ -144,10 +144,10 @@ impl State {
 
     pub(crate) fn forget(&mut self, permit: PermitId) {
         match self.permits.get_mut(&permit.0) {
+            Some(Permit::Held { returning: true, .. }) | None => {}
             Some(Permit::Held { returning, .. }) => {
-                if !std::mem::replace(returning, true) {
-                    self.later(Todo::Back(permit.0, None));
-                }
+                *returning = true;
+                self.later(Todo::Back(permit.0, None));
             }
             Some(Permit::Waiting { asked, .. } | Permit::Failed { asked, .. }) => {
                 let asked = *asked;
@@ -157,7 +157,6 @@ impl State {
                 }
             }
             Some(Permit::Over(_)) => drop(self.permits.remove(&permit.0)),
-            None => {}
         }
     }
 

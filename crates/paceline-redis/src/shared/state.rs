@@ -21,6 +21,10 @@ pub(crate) struct State {
     pub(super) name: Arc<str>,
     pub(super) lease: Duration,
     pub(super) response: Duration,
+    /// Who we are to the store.
+    pub(super) me: Member,
+    /// Whether the store may know us by that.
+    pub(super) known: bool,
     /// None until the store was first heard of.
     pub(super) seen: Option<Seen>,
     /// Whether the store counts us as a member, as far as we know.
@@ -29,6 +33,8 @@ pub(crate) struct State {
     pub(super) listening: u64,
     pub(super) permits: HashMap<u128, Permit>,
     pub(super) todo: Vec<Todo>,
+    /// The number of the last batch.
+    pub(super) batch: u64,
     /// Permits of which the store is to hear that we know what became of them.
     pub(super) claims: Vec<u128>,
     /// What was sent and is not known to have arrived.
@@ -54,12 +60,9 @@ pub(crate) struct State {
 pub(super) struct Seen {
     pub(super) replica: Replica,
     pub(super) incarnation: Vec<u8>,
-    pub(super) me: Member,
     /// The number of the last entry applied, and its mark, if it was not in an image.
     pub(super) number: u64,
     pub(super) mark: Option<Mark>,
-    /// The number of this member's last batch.
-    pub(super) batch: u64,
     pub(super) image_at: u64,
     pub(super) members: u64,
     pub(super) time: StoreTime,
@@ -80,11 +83,14 @@ impl State {
             name,
             lease: options.lease,
             response: options.response,
+            me: somebody(),
+            known: false,
             seen: None,
             joined: false,
             listening: 0,
             permits: HashMap::new(),
             todo: Vec::new(),
+            batch: 0,
             claims: Vec::new(),
             sent: None,
             stock: Stock::new(options.prefetch),
@@ -159,6 +165,15 @@ impl State {
         let now = seen.now(now);
         let members = usize::try_from(seen.members).unwrap_or(usize::MAX);
         Ok(Standing { members, ..seen.replica.standing(now) })
+    }
+}
+
+/// A member that nobody else is: of so many, no two ever draw the same within a lease, and the store would say so.
+pub(super) fn somebody() -> Member {
+    loop {
+        if let Some(member) = Member::of(rand::random()) {
+            return member;
+        }
     }
 }
 

@@ -9,7 +9,7 @@ use paceline::{Error, LimitSet, LimitSetBuilder};
 use paceline_redis::{Options, Redis};
 use paceline_testkit::conformance::{self, Place};
 
-use crate::support::Store;
+use paceline_testkit::redis::Server;
 
 /// A part of the store that nobody has used.
 struct Fresh {
@@ -41,15 +41,19 @@ impl Place for Fresh {
     fn patience(&self) -> Duration {
         Duration::from_secs(1)
     }
+
+    fn lateness(&self) -> Duration {
+        Duration::from_millis(100)
+    }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tokio::test]
 async fn redis_conforms_in_real_time() {
-    let store = Store::start();
+    let server = Server::start();
     let places = AtomicUsize::new(0);
     let fresh = || async {
         let number = places.fetch_add(1, Ordering::Relaxed);
-        Fresh::new(store.options().prefix(format!("place-{number}"))).await
+        Fresh::new(Redis::options(&server.url()).prefix(format!("place-{number}"))).await
     };
     conformance::all(fresh).await;
 }

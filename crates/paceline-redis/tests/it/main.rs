@@ -1,5 +1,8 @@
 //! What limits shared over Redis owe, against a real one, with real processes where it takes some.
 #![cfg(unix)]
 
+mod bad_input;
 mod conformance;
+mod member;
+mod sharing;
 mod support;

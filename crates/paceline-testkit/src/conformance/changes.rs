@@ -15,19 +15,19 @@ pub(super) async fn capacities_grow_and_shrink(place: &impl Place) {
         let set = set.clone();
         async move { set.acquire(()).await.map(paceline::Permit::into_owned) }
     });
-    settle_down().await;
+    settle_down(place).await;
     set.set_capacity("concurrency", 3).expect("a resource");
     let third =
         timeout(Duration::from_secs(5), third).await.expect("in time").expect("no panic").expect("room for three");
     set.set_capacity("concurrency", 1).expect("a resource");
-    settle_down().await;
+    settle_down(place).await;
     assert_eq!(set.snapshot().limit("concurrency").expect("it is there").debt, 2);
     drop(held.pop());
     drop(held.pop());
-    settle_down().await;
+    settle_down(place).await;
     assert!(is_not_now(set.try_acquire(())), "one is out, and one may be");
     drop(third);
-    settle_down().await;
+    settle_down(place).await;
     drop(soon(set.acquire(())).await);
 }
 
@@ -37,11 +37,11 @@ pub(super) async fn quotas_change(place: &impl Place) {
     drop(soon(set.acquire([("tokens", 10)])).await);
     assert!(is_not_now(set.try_acquire([("tokens", 1)])));
     set.set_quota("tokens", Quota::per_hour(15)).expect("a rate");
-    settle_down().await;
+    settle_down(place).await;
     assert!(is_not_now(set.try_acquire([("tokens", 6)])), "ten of fifteen are gone");
     drop(soon(set.acquire([("tokens", 5)])).await);
     set.set_quota("tokens", Quota::per_hour(3)).expect("a rate");
-    settle_down().await;
+    settle_down(place).await;
     let error = set.try_acquire([("tokens", 4)]).expect_err("four of three");
     assert!(matches!(error, Error::TooLarge { capacity: 3, .. }), "{error}");
 }
@@ -50,20 +50,20 @@ pub(super) async fn quotas_change(place: &impl Place) {
 pub(super) async fn a_gate_holds_everybody_back(place: &impl Place) {
     let set = made(place, described());
     let other = place.other(&set, described()).expect("the same description");
-    set.pause_for(Duration::from_millis(300)).expect("it is reachable");
-    settle_down().await;
+    set.pause_for(Duration::from_millis(600)).expect("it is reachable");
+    settle_down(place).await;
     assert!(is_not_now(other.try_acquire(())));
     set.pause_for(Duration::from_millis(1)).expect("it is reachable");
-    settle_down().await;
+    settle_down(place).await;
     assert!(is_not_now(other.try_acquire(())), "a shorter pause ends no longer one");
     let began = Instant::now();
     drop(soon(other.acquire(())).await);
     let waited = began.elapsed();
-    assert!((Duration::from_millis(200)..Duration::from_millis(600)).contains(&waited), "{waited:?}");
+    assert!((Duration::from_millis(300)..Duration::from_millis(900)).contains(&waited), "{waited:?}");
     set.pause_for(Duration::from_secs(3_600)).expect("it is reachable");
-    settle_down().await;
+    settle_down(place).await;
     other.resume().expect("it is reachable");
-    settle_down().await;
+    settle_down(place).await;
     drop(at_once(place, &set, &[]).await);
 }
 
@@ -74,7 +74,7 @@ pub(super) async fn a_refusal_pauses_everybody(place: &impl Place) {
     let permit = soon(set.acquire(())).await;
     permit.report(Verdict::RateLimited { retry_after: Some(Duration::from_secs(2)) });
     drop(permit);
-    settle_down().await;
+    settle_down(place).await;
     assert!(is_not_now(other.try_acquire(())));
     sleep(Duration::from_millis(2_100)).await;
     drop(soon(other.acquire(())).await);
@@ -86,14 +86,14 @@ pub(super) async fn the_service_has_the_last_word(place: &impl Place) {
     let permit = soon(set.acquire([("tokens", 10)])).await;
     drop(soon(set.acquire([("tokens", 5)])).await);
     permit.sync("tokens", ServerState { remaining: Some(40), ..ServerState::default() }).expect("a rate");
-    settle_down().await;
+    settle_down(place).await;
     assert_eq!(set.snapshot().limit("tokens").expect("it is there").available, 35, "5 were charged since");
     let more = ServerState { remaining: Some(70), ..ServerState::default() };
     set.sync("tokens", more).expect("a rate");
-    settle_down().await;
+    settle_down(place).await;
     assert_eq!(set.snapshot().limit("tokens").expect("it is there").available, 35, "its word only lowers");
     set.sync("tokens", ServerState { authoritative: true, ..more }).expect("a rate");
-    settle_down().await;
+    settle_down(place).await;
     assert_eq!(set.snapshot().limit("tokens").expect("it is there").available, 70);
     drop(permit);
 }
@@ -103,13 +103,13 @@ pub(super) async fn resets(place: &impl Place) {
     let set = made(place, LimitSet::builder("reset").rate("tokens", Quota::per_hour(10)).concurrency(2));
     let held = soon(set.acquire([("tokens", 10)])).await;
     set.reset().expect("it is reachable");
-    settle_down().await;
+    settle_down(place).await;
     let snapshot = set.snapshot();
     assert_eq!(snapshot.limit("tokens").expect("it is there").used, 0);
     assert_eq!(snapshot.limit("concurrency").expect("it is there").used, 1);
     held.settle([("tokens", 0)]).expect("a known key");
     drop(held);
-    settle_down().await;
+    settle_down(place).await;
     assert_eq!(set.snapshot().limit("tokens").expect("it is there").available, 10, "what came before gives nothing");
 }
 
@@ -121,14 +121,14 @@ pub(super) async fn closing_ends_all_waits(place: &impl Place) {
         let set = set.clone();
         async move { set.acquire(()).await.map(drop) }
     });
-    settle_down().await;
+    settle_down(place).await;
     set.close().expect("it is reachable");
     let ended = timeout(Duration::from_secs(5), queued).await.expect("in time").expect("no panic");
     assert!(matches!(ended, Err(Error::Closed { .. })), "{ended:?}");
     assert!(matches!(set.try_acquire(()), Err(Error::Closed { .. })));
     assert!(matches!(set.acquire(()).await, Err(Error::Closed { .. })));
     drop(held);
-    settle_down().await;
+    settle_down(place).await;
     assert!(set.snapshot().closed);
     assert_eq!(set.snapshot().active, 0);
 }
@@ -142,7 +142,7 @@ pub(super) async fn wrong_changes_change_nothing(place: &impl Place) {
     };
     // Nobody has looked at it so far.
     drop(set.snapshot());
-    settle_down().await;
+    settle_down(place).await;
     let before = set.snapshot();
     is(set.set_capacity("tokens", 3), ChangeError::NotAResource);
     is(set.set_capacity("concurrency", 0), ChangeError::ZeroCapacity);

@@ -44,7 +44,7 @@ pub(super) async fn urgent_demands_go_first(place: &impl Place) {
             order.lock().expect("nobody panicked").push(priority);
             drop(permit);
         }));
-        settle_down().await;
+        settle_down(place).await;
     }
     drop(held);
     for task in tasks {
@@ -66,7 +66,7 @@ pub(super) async fn small_ones_pass_only_on_what_is_left_over(place: &impl Place
             Instant::now()
         }
     });
-    settle_down().await;
+    settle_down(place).await;
     assert!(is_not_now(set.try_acquire([("tokens", 5), ("slots", 0)])), "there are 6, and somebody waits for 8");
     let at = large.await.expect("no panic");
     let waited = at - began;
@@ -79,7 +79,7 @@ pub(super) async fn small_ones_pass_only_on_what_is_left_over(place: &impl Place
 pub(super) async fn keeps_deadlines(place: &impl Place) {
     let set = made(place, described());
     drop(soon(set.acquire([("calls", 2)])).await);
-    settle_down().await;
+    settle_down(place).await;
     let began = Instant::now();
     let error = set.request(()).within(Duration::from_millis(50)).acquire().await.expect_err("a second is needed");
     assert!(matches!(error, Error::DeadlineExceeded { .. }), "{error}");
@@ -100,7 +100,7 @@ pub(super) async fn a_dropped_wait_leaves_nothing(place: &impl Place) {
     let large = timeout(Duration::from_millis(100), set.acquire([("tokens", 100)])).await;
     assert!(large.is_err(), "100 tokens are not there within 100 ms");
     drop(soon(set.acquire([("tokens", 1)])).await);
-    settle_down().await;
+    settle_down(place).await;
     assert_eq!(set.snapshot().waiting, 0);
     assert_eq!(set.snapshot().active, 0);
 }
@@ -113,9 +113,9 @@ pub(super) async fn a_grant_that_nobody_took_is_undone(place: &impl Place) {
     let begun = wait.as_mut().poll(&mut Context::from_waker(Waker::noop()));
     assert!(begun.is_pending());
     drop(held);
-    settle_down().await;
+    settle_down(place).await;
     drop(wait);
-    settle_down().await;
+    settle_down(place).await;
     assert_eq!(set.snapshot().limit("tokens").expect("it is there").used, 0);
     drop(soon(set.acquire([("tokens", 100)])).await);
 }
