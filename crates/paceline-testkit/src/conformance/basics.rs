@@ -64,10 +64,10 @@ pub(super) async fn overruns_are_a_debt(place: &impl Place) {
     let set = made(place, LimitSet::builder("debt").rate("tokens", Quota::per_second(100).burst(100)));
     let permit = soon(set.acquire([("tokens", 50)])).await;
     permit.settle([("tokens", 300)]).expect("a known key");
+    let began = tokio::time::Instant::now();
     settle_down(place).await;
     let debt = set.snapshot().limit("tokens").expect("it is there").debt;
     assert!((180..=200).contains(&debt), "{debt} instead of 200 less what has drained");
-    let began = tokio::time::Instant::now();
     drop(soon(set.acquire([("tokens", 1)])).await);
     assert!(began.elapsed() >= Duration::from_millis(1_900), "after {:?}", began.elapsed());
     drop(permit);
