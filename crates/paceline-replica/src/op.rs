@@ -58,9 +58,9 @@ pub enum Op {
     Claim(Vec<u128>),
     /// A permit comes back.
     Release(Member, Grant),
-    /// A permit that this state does not know of is out. What it holds of resources counts again; rates remember what
-    /// they were charged, or have forgotten it for good.
-    Hold(Member, Grant),
+    /// A member holds these, waits for nothing, and has nothing else: told to a state that may have forgotten some of it.
+    /// What they hold of resources counts; rates remember what they were charged, or have forgotten it for good.
+    Hold(Member, Vec<Grant>),
     /// A permit comes back, charged what it really was.
     End(Member, Grant, Demand),
     /// A permit that nobody has used comes back.
@@ -197,10 +197,11 @@ impl Image for Op {
                 out.push(15);
                 member.write(out);
             }
-            Self::Hold(member, grant) => {
+            Self::Hold(member, grants) => {
                 out.push(17);
                 member.write(out);
-                grant.write(out);
+                out.push(grants.len() as u64);
+                grants.iter().for_each(|grant| grant.write(out));
             }
             Self::End(member, grant, actual) => {
                 out.push(16);
@@ -230,7 +231,10 @@ impl Image for Op {
             14 => Self::Close,
             15 => Self::PassBy(Member::read(words)?),
             16 => Self::End(Member::read(words)?, Grant::read(words)?, Demand::read(words)?),
-            17 => Self::Hold(Member::read(words)?, Grant::read(words)?),
+            17 => {
+                let member = Member::read(words)?;
+                Self::Hold(member, (0..words.count()?).map(|_| Grant::read(words)).collect::<Option<_>>()?)
+            }
             _ => return None,
         })
     }
@@ -247,14 +251,17 @@ impl Op {
 
     /// The demands and charges it names.
     pub(crate) fn demands(&self) -> impl Iterator<Item = &Demand> {
-        let (first, second) = match self {
-            Self::Ask(asked) => (Some(&asked.demand), None),
-            Self::Release(_, grant) | Self::Undo(_, grant) | Self::Hold(_, grant) | Self::Sync(_, _, Some(grant)) => {
-                (Some(&grant.charged), None)
+        let (first, second, rest) = match self {
+            Self::Ask(asked) => (Some(&asked.demand), None, &[][..]),
+            Self::Release(_, grant) | Self::Undo(_, grant) | Self::Sync(_, _, Some(grant)) => {
+                (Some(&grant.charged), None, &[][..])
             }
-            Self::Settle(_, grant, actual) | Self::End(_, grant, actual) => (Some(&grant.charged), Some(actual)),
-            _ => (None, None),
+            Self::Settle(_, grant, actual) | Self::End(_, grant, actual) => {
+                (Some(&grant.charged), Some(actual), &[][..])
+            }
+            Self::Hold(_, grants) => (None, None, &grants[..]),
+            _ => (None, None, &[][..]),
         };
-        first.into_iter().chain(second)
+        first.into_iter().chain(second).chain(rest.iter().map(|grant| &grant.charged))
     }
 }

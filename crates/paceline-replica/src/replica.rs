@@ -141,13 +141,7 @@ impl Replica {
                     self.set.release(now, &grant, events);
                 }
             }
-            Op::Hold(member, grant) => {
-                let limits = self.set.limits();
-                let held = grant.charged.parts().iter().filter(|part| limits[usize::from(part.limit)].is_resource());
-                let mut held: Demand = held.map(|part| (part.limit, part.units)).collect();
-                self.set.charge(now, &mut held);
-                self.give(*member, &grant.charged);
-            }
+            Op::Hold(member, grants) => self.hold(now, *member, grants, events),
             Op::Undo(member, grant) => {
                 self.take(*member, &grant.charged);
                 self.set.undo(now, grant.clone());
@@ -230,9 +224,30 @@ impl Replica {
         self.unclaimed.retain(|_, (owner, _)| *owner != member);
         self.cancel_all(now, member, events);
         if let Some(row) = self.rows.remove(&member) {
-            let sums = row.held.iter().enumerate().map(|(limit, units)| (limit as Index, *units));
-            let grant = self.set.grant_of(now, sums.filter(|(_, units)| *units > 0));
-            self.set.release(now, &grant, events);
+            self.release_row(now, &row, events);
+        }
+    }
+
+    fn release_row(&mut self, now: Time, row: &Row, events: &mut Events<Key>) {
+        let sums = row.held.iter().enumerate().map(|(limit, units)| (limit as Index, *units));
+        let grant = self.set.grant_of(now, sums.filter(|(_, units)| *units > 0));
+        self.set.release(now, &grant, events);
+    }
+
+    fn hold(&mut self, now: Time, member: Member, grants: &[Grant], events: &mut Events<Key>) {
+        self.unclaimed.retain(|_, (owner, _)| *owner != member);
+        self.cancel_all(now, member, events);
+        let before = self.rows.remove(&member);
+        for Grant { charged, .. } in grants {
+            let limits = self.set.limits();
+            let held = charged.parts().iter().filter(|part| limits[usize::from(part.limit)].is_resource());
+            let mut held: Demand = held.map(|part| (part.limit, part.units)).collect();
+            self.set.charge(now, &mut held);
+            self.give(member, charged);
+        }
+        // Last, so that nobody is granted what is held before and after.
+        if let Some(row) = before {
+            self.release_row(now, &row, events);
         }
     }
 

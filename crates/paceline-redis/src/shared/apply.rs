@@ -220,6 +220,14 @@ impl State {
         self.wake(waker);
     }
 
+    /// Whoever has not heard of the store for a lease takes it for lost by its own clock, before others have it by the
+    /// store's.
+    pub(super) fn expire(&mut self, now: Instant) {
+        if self.known && now >= self.renewed + self.lease {
+            self.lose();
+        }
+    }
+
     /// The lease has ended: what was held is others'.
     pub(super) fn lose(&mut self) {
         let before = self.permits.len();

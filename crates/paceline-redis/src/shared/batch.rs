@@ -121,10 +121,9 @@ impl State {
         let todo = std::mem::take(&mut self.todo);
         self.permits.retain(|_, permit| !matches!(permit, Permit::Held { returning: true, .. }));
         if self.known {
-            self.todo.push(Todo::Op(Op::Clear(self.me)));
+            let held = self.permits.values().filter_map(Permit::grant).cloned().collect();
+            self.todo.push(Todo::Op(Op::Hold(self.me, held)));
         }
-        let held = self.permits.values().filter_map(Permit::grant);
-        self.todo.extend(held.map(|grant| Todo::Op(Op::Hold(self.me, grant.clone()))));
         for tag in tags {
             match tag {
                 Tag::Change(op) => self.todo.push(Todo::Change(op)),

@@ -177,10 +177,7 @@ impl Shared {
 
 impl State {
     fn plan(&mut self, now: Instant) -> Plan {
-        // By one's own clock, before others have it by the store's.
-        if self.known && now >= self.renewed + self.lease {
-            self.lose();
-        }
+        self.expire(now);
         if let Some(trouble) = &self.trouble {
             let again = trouble.again;
             let overdue = self.give_up(now);

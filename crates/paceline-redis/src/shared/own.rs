@@ -160,13 +160,9 @@ impl State {
         }
     }
 
-    /// By one's own clock too: whoever has not heard of the store for a lease may have been cleared.
-    pub(crate) fn is_lost(&self, permit: PermitId, now: Instant) -> bool {
-        match self.permits.get(&permit.0) {
-            Some(Permit::Held { .. }) => now.saturating_duration_since(self.renewed) >= self.lease,
-            Some(_) => false,
-            None => true,
-        }
+    pub(crate) fn is_lost(&mut self, permit: PermitId, now: Instant) -> bool {
+        self.expire(now);
+        !self.permits.contains_key(&permit.0)
     }
 
     /// Whether somebody here waits.

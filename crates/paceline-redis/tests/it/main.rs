@@ -4,5 +4,6 @@
 mod bad_input;
 mod conformance;
 mod member;
+mod outages;
 mod sharing;
 mod support;

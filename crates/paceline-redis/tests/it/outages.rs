@@ -1,0 +1,100 @@
+//! The store goes away and comes back, with or without what it knew.
+
+use std::time::{Duration, Instant};
+
+use paceline::{Error, LimitSetBuilder, Quota};
+use paceline_testkit::redis::Server;
+
+use crate::support::{LEASE, set, soon, until};
+
+fn described(set: LimitSetBuilder) -> LimitSetBuilder {
+    set.calls(Quota::per_hour(100).burst(100)).concurrency(2)
+}
+
+#[tokio::test]
+async fn waiting_for_a_store_that_is_away_is_an_error_in_time_in_real_time() {
+    let mut server = Server::start();
+    let set = set(&server, described).await;
+    drop(soon(set.acquire(())).await);
+    server.kill();
+    let began = Instant::now();
+    let error = set.acquire(()).await.expect_err("it is away");
+    let after = began.elapsed();
+    assert!(error.is_retryable() && matches!(error, Error::Backend { .. }), "{error}");
+    assert!(error.to_string().contains("cannot reach Redis"), "{error}");
+    assert!((Duration::from_millis(200)..Duration::from_millis(900)).contains(&after), "{after:?}");
+    server.restart();
+    drop(soon(set.acquire(())).await);
+}
+
+#[tokio::test]
+async fn a_store_that_forgets_all_is_told_again_in_real_time() {
+    let mut server = Server::start();
+    let (one, other) = (set(&server, described).await, set(&server, described).await);
+    let (first, second) = (soon(one.acquire(())).await, soon(other.acquire(())).await);
+    until("the news", || one.snapshot().active == 2 && other.snapshot().active == 2).await;
+    for flush in [true, false] {
+        if flush {
+            server.flush()
+        } else {
+            server.restart()
+        }
+        // Both come back, whoever is first; nobody else gets what is out.
+        let late = one.request(()).within(Duration::from_millis(250)).acquire().await;
+        assert!(matches!(late, Err(Error::DeadlineExceeded { .. })), "{late:?}");
+        until("the news", || other.snapshot().active == 2).await;
+        assert!(!first.is_lost() && !second.is_lost());
+        let snapshot = other.snapshot();
+        assert_eq!(snapshot.limit("concurrency").unwrap().used, 2, "{snapshot:?}");
+        assert_eq!(snapshot.limit("calls").unwrap().used, 2, "what was charged stays charged: {snapshot:?}");
+    }
+    first.release().await.unwrap();
+    let third = soon(other.acquire(())).await;
+    drop((second, third));
+    until("all to be back", || one.snapshot().active == 0).await;
+}
+
+#[tokio::test]
+async fn a_store_that_keeps_its_memory_goes_on_in_real_time() {
+    let mut server = Server::options().persistent().start();
+    let set = set(&server, described).await;
+    let permit = soon(set.acquire(())).await;
+    server.restart();
+    drop(soon(set.acquire(())).await);
+    assert!(!permit.is_lost());
+    permit.release().await.unwrap();
+    assert_eq!(set.snapshot().limit("calls").unwrap().used, 2);
+}
+
+#[tokio::test]
+async fn a_lease_that_cannot_be_renewed_is_lost_in_real_time() {
+    let server = Server::start();
+    let set = set(&server, described).await;
+    let permit = soon(set.acquire(())).await;
+    server.stop();
+    assert!(!permit.is_lost());
+    let began = Instant::now();
+    until("the loss", || permit.is_lost()).await;
+    let after = began.elapsed();
+    assert!(after <= LEASE + Duration::from_millis(50), "others can have it after a lease, not {after:?}");
+    server.resume();
+    let both = (soon(set.acquire(())).await, soon(set.acquire(())).await);
+    assert!(permit.is_lost() && !both.0.is_lost());
+    drop((permit, both));
+    until("all to be back", || set.snapshot().active == 0).await;
+}
+
+#[tokio::test]
+async fn a_wait_goes_on_over_a_short_outage_in_real_time() {
+    let mut server = Server::start();
+    let (one, other) = (set(&server, described).await, set(&server, described).await);
+    let both = (soon(one.acquire(())).await, soon(one.acquire(())).await);
+    until("the news", || other.snapshot().active == 2).await;
+    let waiting = tokio::spawn(async move { other.acquire(()).await.map(drop) });
+    until("the wait", || one.snapshot().waiting == 1).await;
+    server.restart();
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    both.0.release().await.unwrap();
+    soon(waiting).await.unwrap();
+    drop(both.1);
+}
