@@ -3,6 +3,7 @@
 
 mod bad_input;
 mod conformance;
+mod histories;
 mod member;
 mod outages;
 mod sharing;
