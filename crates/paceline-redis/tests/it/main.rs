@@ -4,6 +4,7 @@
 mod bad_input;
 mod conformance;
 mod histories;
+mod long;
 mod member;
 mod outages;
 mod sharing;
