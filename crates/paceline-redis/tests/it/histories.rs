@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
-use paceline::backend::{Answer, Ask, BackendError, Change, Home, LimitSpec, PermitId, Remote as _};
+use paceline::backend::{Answer, Ask, BackendError, Change, Home, LimitSpec, PermitId, Remote as _, Standing};
 use paceline::{Algorithm, Anchor, Priority, Quota, Reset, ServerState, Time};
 use paceline_core::image::{Image as _, Words};
 use paceline_core::{Arrival, Decision, Demand, Events, Index, Limit, Order, Outcome, Set, Ticket, Waiter};
@@ -32,7 +32,11 @@ impl Reference {
         let events = &mut Events::default();
         let set = &mut self.set;
         match op {
-            Op::Ask(asked) => self.ask(now, asked),
+            Op::Ask(asked) => {
+                let permit = asked.key.permit;
+                let decided = self.ask(now, asked);
+                self.ends.extend(decided.map(|answer| (permit, answer)));
+            }
             Op::Pump => set.pump(now, events),
             // Its outcome is its own, decided or not.
             Op::Cancel(permit) => {
@@ -65,7 +69,9 @@ impl Reference {
             Op::Quota(limit, quota) => set.set_quota(now, limit, quota, events).unwrap(),
             Op::Capacity(limit, capacity) => set.set_capacity(now, limit, capacity, events).unwrap(),
             Op::Sync(limit, state, grant) => set.sync(now, limit, &state, grant.as_ref(), events).unwrap(),
-            Op::Pause(pause) => drop(set.pause(now, pause, events)),
+            Op::Pause(pause) => {
+                set.pause(now, pause, events);
+            }
             Op::Resume => set.resume(now, events),
             Op::Reset => set.reset(now, events),
             other => panic!("{other:?}"),
@@ -73,7 +79,8 @@ impl Reference {
         self.collect();
     }
 
-    fn ask(&mut self, now: Time, asked: Asked) {
+    /// What becomes of it at once.
+    fn ask(&mut self, now: Time, asked: Asked) -> Option<Answer> {
         let events = &mut Events::default();
         let at = Time::from_nanos(now.as_nanos() - asked.waited.as_nanos() as u64);
         let order = Order::new(Arrival { at, number: self.arrivals + 1 }, asked.priority);
@@ -81,17 +88,17 @@ impl Reference {
         let wait = match self.set.try_acquire(now, &mut demand, order, events) {
             Decision::Granted => {
                 self.out += 1;
-                return drop(self.ends.insert(permit, Answer::Granted));
+                return Some(Answer::Granted);
             }
-            Decision::Never(refusal) => return drop(self.ends.insert(permit, Answer::Never(refusal))),
+            Decision::Never(refusal) => return Some(Answer::Never(refusal)),
             Decision::Wait(wait) => wait,
         };
         let deadline = match asked.patience {
-            Patience::None => return drop(self.ends.insert(permit, Answer::Wait(wait))),
+            Patience::None => return Some(Answer::Wait(wait)),
             Patience::Endless => None,
             Patience::Within(within) => {
                 if matches!(self.set.at_best(now, &demand, self.out > 0), Decision::Wait(wait) if wait > within) {
-                    return drop(self.ends.insert(permit, Answer::TooLate));
+                    return Some(Answer::TooLate);
                 }
                 Some(now + within)
             }
@@ -100,6 +107,7 @@ impl Reference {
         let ticket =
             self.set.enqueue(now, Waiter { demand, order, deadline, party: None, waker: Some(permit) }, events);
         self.waiting.insert(permit, ticket);
+        None
     }
 
     fn collect(&mut self) {
@@ -231,10 +239,14 @@ fn words(bytes: &[u8]) -> Vec<u64> {
     bytes.chunks(8).map(|chunk| u64::from_le_bytes(chunk.try_into().unwrap())).collect()
 }
 
-/// All entries of a set's journal, as instants and operations.
-async fn journal(server: &Server, prefix: &str) -> Vec<(Time, Op)> {
+/// When a set was made, and all entries of its journal since, as instants and operations.
+async fn journal(server: &Server, prefix: &str) -> (Time, Vec<(Time, Op)>) {
     let client = redis::Client::open(server.url()).unwrap();
     let mut connection = client.get_multiplexed_async_connection().await.unwrap();
+    let mut get = redis::cmd("GET");
+    get.arg(format!("{{{prefix}:set}}:image"));
+    let image: Vec<u8> = get.query_async(&mut connection).await.unwrap();
+    let made = Time::from_nanos(words(&image)[0]);
     let mut list = redis::cmd("LRANGE");
     list.arg(format!("{{{prefix}:set}}:journal")).arg(0).arg(-1);
     let entries: Vec<Vec<u8>> = list.query_async(&mut connection).await.unwrap();
@@ -249,7 +261,7 @@ async fn journal(server: &Server, prefix: &str) -> Vec<(Time, Op)> {
             all.push((now, Op::read(&mut words).unwrap()));
         }
     }
-    all
+    (made, all)
 }
 
 async fn history(server: &Server, seed: u64) {
@@ -274,13 +286,12 @@ async fn history(server: &Server, seed: u64) {
     for (permit, _) in std::mem::take(&mut both.asking) {
         both.home(permit).forget(PermitId(permit));
     }
-    let standing = both.homes.each_ref().map(|home| settled(home));
-    let [one, other] = standing;
+    let out = both.held.len() as u64;
+    let [one, other] = both.homes.each_ref().map(|home| settled(home, out));
     let (one, other) = tokio::join!(one, other);
     assert_eq!(one.view.granted, other.view.granted);
 
-    let journal = journal(server, &prefix).await;
-    let began = journal.first().map_or(Time::ZERO, |(now, _)| *now);
+    let (began, journal) = journal(server, &prefix).await;
     let made = limits.iter().map(|(_, spec)| match spec {
         LimitSpec::Rate(quota) => Limit::rate(*quota, began).unwrap(),
         LimitSpec::Resource(capacity) => Limit::resource(*capacity).unwrap(),
@@ -299,14 +310,16 @@ async fn history(server: &Server, seed: u64) {
     println!("{count} operations, {} demands decided", both.told.len());
 }
 
-/// How a home stands once that does not change any more.
-async fn settled(home: &Arc<dyn Home>) -> paceline::backend::Standing {
+/// How a home stands once nothing but these permits is left.
+async fn settled(home: &Arc<dyn Home>, out: u64) -> Standing {
+    let began = tokio::time::Instant::now();
     loop {
-        tokio::time::sleep(Duration::from_millis(60)).await;
+        tokio::time::sleep(Duration::from_millis(30)).await;
         let standing = home.standing().unwrap();
-        if standing.view.waiting == 0 {
+        if (standing.view.waiting, standing.active) == (0, out) {
             return standing;
         }
+        assert!(began.elapsed() < Duration::from_secs(10), "{out} permits are out, and {standing:?}");
     }
 }
 
