@@ -19,7 +19,7 @@ mod crashes;
 
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use paceline::backend::LimitSpec;
 use paceline_core::Time;
@@ -44,7 +44,7 @@ const TAIL_AT: usize = 24;
 const IMAGE_AT: usize = 25;
 const DESCRIBED_AT: usize = 32;
 
-/// Words of the ring.
+/// Words of the ring: a power of two.
 const RING: usize = 1 << 15;
 /// No record is longer: a correction on all limits is the longest, but for claims, which are cut.
 const RECORD: usize = 1_024;
@@ -61,7 +61,6 @@ pub(crate) struct Journal {
     images: [usize; 2],
     image_words: usize,
     ring: usize,
-    ring_words: usize,
     places: usize,
     #[cfg(test)]
     budget: budget::Budget,
@@ -128,7 +127,7 @@ impl Journal {
         let second = first.checked_add(image_words).ok_or(SHORT)?;
         let ring = second.checked_add(image_words).ok_or(SHORT)?;
         let end = ring.checked_add(ring_words).ok_or(SHORT)?;
-        if end != map.words() || ring_words != RING || image_words <= IMAGE_HEAD {
+        if end != map.words().len() || ring_words != RING || image_words <= IMAGE_HEAD {
             return Err(SHORT);
         }
         let words: Vec<_> = (DESCRIBED_AT..first).map(|at| map.word(at).load(Ordering::Relaxed)).collect();
@@ -139,7 +138,6 @@ impl Journal {
             images: [first, second],
             image_words,
             ring,
-            ring_words,
             places,
             #[cfg(test)]
             budget: budget::Budget::default(),
@@ -161,11 +159,23 @@ impl Journal {
     }
 
     fn store(&self, at: usize, word: u64, order: Ordering) {
+        self.put(self.map.word(at), word, order);
+    }
+
+    /// Stores all of `words` from `at` on.
+    fn store_all(&self, at: usize, words: &[u64]) {
+        for (word, to) in words.iter().zip(&self.map.words()[at..at + words.len()]) {
+            self.put(to, *word, Ordering::Relaxed);
+        }
+    }
+
+    #[inline]
+    fn put(&self, to: &AtomicU64, word: u64, order: Ordering) {
         #[cfg(test)]
         if !self.budget.spend() {
             return;
         }
-        self.map.word(at).store(word, order);
+        to.store(word, order);
     }
 
     fn tail(&self) -> u64 {
@@ -181,7 +191,7 @@ impl Journal {
     /// A replica at the tail: the one given, if it has not been away for too long. Under the lock, as all that follows.
     pub(crate) fn catch_up(&self, seen: Option<Box<Seen>>, scratch: &mut Vec<u64>) -> Result<Box<Seen>, Damage> {
         let tail = self.tail();
-        let kept = |at: u64| tail.checked_sub(at).is_some_and(|behind| behind as usize <= self.ring_words - RECORD);
+        let kept = |at: u64| tail.checked_sub(at).is_some_and(|behind| behind as usize <= RING - RECORD);
         let mut seen = match seen.filter(|seen| kept(seen.at)) {
             Some(seen) => seen,
             None => {
@@ -226,7 +236,7 @@ impl Journal {
     /// Makes sure that a record fits behind the tail. Before the operation, since the image is of the state before it.
     fn make_room(&self, seen: &Seen, scratch: &mut Vec<u64>) -> Result<(), Damage> {
         let (which, covered) = self.current();
-        if (seen.at.saturating_sub(covered) as usize) < self.ring_words / 2 {
+        if (seen.at.saturating_sub(covered) as usize) < RING / 2 {
             return Ok(());
         }
         scratch.clear();
@@ -238,9 +248,7 @@ impl Journal {
         let start = self.images[other];
         self.store(start, scratch.len() as u64, Ordering::Relaxed);
         self.store(start + 1, checksum(scratch), Ordering::Relaxed);
-        for (word, to) in scratch.iter().zip(start + IMAGE_HEAD..) {
-            self.store(to, *word, Ordering::Relaxed);
-        }
+        self.store_all(start + IMAGE_HEAD, scratch);
         self.store(IMAGE_AT, seen.at << 1 | other as u64, Ordering::Release);
         Ok(())
     }
@@ -252,25 +260,25 @@ impl Journal {
         op.write(scratch);
         debug_assert!(scratch.len() <= RECORD, "{} words for {op:?}", scratch.len());
         scratch[0] = scratch.len() as u64;
-        for (word, position) in scratch.iter().zip(at..) {
-            self.store(self.ring_at(position), *word, Ordering::Relaxed);
-        }
+        let start = within_ring(at);
+        let (front, wrapped) = scratch.split_at(scratch.len().min(RING - start));
+        self.store_all(self.ring + start, front);
+        self.store_all(self.ring, wrapped);
         let after = at + scratch.len() as u64;
         self.store(TAIL_AT, after, Ordering::Release);
         after
     }
 
-    fn ring_at(&self, position: u64) -> usize {
-        self.ring + (position % self.ring_words as u64) as usize
-    }
-
     fn read_record(&self, at: u64, tail: u64, scratch: &mut Vec<u64>) -> Result<((Time, Op), u64), Damage> {
         const WRONG: Damage = Damage("its journal cannot be read");
-        let word = |position| self.map.word(self.ring_at(position)).load(Ordering::Relaxed);
-        let length = word(at);
+        let ring = &self.map.words()[self.ring..self.ring + RING];
+        let start = within_ring(at);
+        let length = ring[start].load(Ordering::Relaxed);
         let after = at.checked_add(length).filter(|after| *after <= tail && length <= RECORD as u64).ok_or(WRONG)?;
+        let end = start + length as usize;
         scratch.clear();
-        scratch.extend((at + 1..after).map(word));
+        scratch.extend(ring[..end.min(RING)].iter().skip(start + 1).map(|word| word.load(Ordering::Relaxed)));
+        scratch.extend(ring[..end.saturating_sub(RING)].iter().map(|word| word.load(Ordering::Relaxed)));
         let mut words = Words::new(scratch);
         let record = words.past().and_then(|now| Some((now, Op::read(&mut words)?)));
         Ok((record.filter(|_| words.left() == 0 && length > 0).ok_or(WRONG)?, after))
@@ -292,6 +300,11 @@ impl Journal {
         let fits = words.left() == 0 && replica.limits() == self.described.len();
         if fits { Ok(replica) } else { Err(WRONG) }
     }
+}
+
+/// Where in the ring a position lies.
+fn within_ring(position: u64) -> usize {
+    (position % RING as u64) as usize
 }
 
 const SHORT: Damage = Damage("its sizes make no sense");

@@ -32,31 +32,31 @@ impl Mapping {
         Ok(Self { raw, words })
     }
 
-    /// How many there are.
-    pub(crate) fn words(&self) -> usize {
-        self.words
-    }
-
     /// What a word holds, if there is such a word.
     pub(crate) fn checked(&self, at: usize) -> Option<u64> {
-        (at < self.words).then(|| self.word(at).load(Ordering::Acquire))
+        self.words().get(at).map(|word| word.load(Ordering::Acquire))
+    }
+
+    /// All of them.
+    #[inline]
+    pub(crate) fn words(&self) -> &[AtomicU64] {
+        // SAFETY: as many words are mapped, from the beginning of a page, so they are aligned. The mapping lives as long as
+        // `self`, and everybody reaches these bytes by atomics alone.
+        unsafe { std::slice::from_raw_parts(self.raw.as_mut_ptr().cast::<AtomicU64>(), self.words) }
     }
 
     /// One word.
     #[inline]
     pub(crate) fn word(&self, at: usize) -> &AtomicU64 {
-        assert!(at < self.words, "word {at} of {}", self.words);
-        // SAFETY: within the mapping, by the line above; mappings begin at a page, so it is aligned. The mapping lives as
-        // long as `self`, and everybody reaches these bytes by atomics alone.
-        unsafe { AtomicU64::from_ptr(self.raw.as_mut_ptr().cast::<u64>().add(at)) }
+        &self.words()[at]
     }
 
     /// The first half of a word, for what the kernel waits on.
     #[inline]
     pub(crate) fn half(&self, at: usize) -> &AtomicU32 {
-        assert!(at < self.words, "word {at} of {}", self.words);
-        // SAFETY: as for `word`. Words that are used as halves are never used whole.
-        unsafe { AtomicU32::from_ptr(self.raw.as_mut_ptr().cast::<u64>().add(at).cast::<u32>()) }
+        // SAFETY: `word` is there for as long as `self`, and halves of it are aligned. Words that are used as halves are
+        // never used whole.
+        unsafe { AtomicU32::from_ptr(self.word(at).as_ptr().cast::<u32>()) }
     }
 }
 

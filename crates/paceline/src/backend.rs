@@ -7,6 +7,7 @@
 //! kernel drops), and comes back by itself when its holder dies.
 
 mod acquire;
+mod ids;
 mod permit;
 mod set;
 

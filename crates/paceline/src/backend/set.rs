@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use paceline_core::{ChangeError, Demand, Index, LimitKind, LimitView, Quota, Refusal, View};
 
-use super::{Answer, Ask, BackendError, Change, Home, LimitSpec, PermitId, Remote, RemotePermit, Standing};
+use super::ids::Ids;
+use super::{Answer, Ask, BackendError, Change, Home, LimitSpec, Remote, RemotePermit, Standing};
 use crate::error::Error;
 use crate::local::first;
 use crate::permit::Permit;
@@ -19,11 +20,12 @@ pub(crate) struct RemoteSet {
     pub(crate) name: Arc<str>,
     backend: Arc<dyn Remote>,
     home: OnceLock<Arc<dyn Home>>,
+    ids: Ids,
 }
 
 impl RemoteSet {
     pub(crate) fn new(plan: Arc<Plan>, name: Arc<str>, backend: Arc<dyn Remote>) -> Self {
-        Self { plan, name, backend, home: OnceLock::new() }
+        Self { plan, name, backend, home: OnceLock::new(), ids: Ids::new() }
     }
 
     /// Where it lives; opened by the first that needs it.
@@ -45,8 +47,7 @@ impl RemoteSet {
 
     pub(super) fn ask(&self, demand: Demand, terms: &Terms) -> Ask {
         let waited = terms.arrival.map_or(Duration::ZERO, |arrival| self.plan.clock.now().since(arrival.at));
-        let permit = PermitId(rand::random());
-        Ask { permit, demand, priority: terms.priority, waited, within: terms.deadline }
+        Ask { permit: self.ids.next(), demand, priority: terms.priority, waited, within: terms.deadline }
     }
 
     pub(crate) fn try_acquire<'a>(
