@@ -26,9 +26,17 @@ pub struct Part {
 /// let demand: Demand = [(1, 900), (0, 1), (1, 100)].into_iter().collect();
 /// assert_eq!(demand.parts().iter().map(|p| (p.limit, p.units)).collect::<Vec<_>>(), [(0, 1), (1, 1_000)]);
 /// ```
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Debug, Default, PartialEq, Eq)]
 pub struct Demand {
     parts: SmallVec<[Part; 4]>,
+}
+
+/// By a copy: the derived one would go part by part.
+impl Clone for Demand {
+    #[inline]
+    fn clone(&self) -> Self {
+        Self { parts: SmallVec::from_slice(&self.parts) }
+    }
 }
 
 impl Demand {

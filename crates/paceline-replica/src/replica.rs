@@ -102,6 +102,13 @@ impl Replica {
         self.now = now;
         let mut events = Events::default();
         let effect = self.act(now, op, &mut events);
+        if !events.woken.is_empty() {
+            self.collect(events);
+        }
+        effect
+    }
+
+    fn collect(&mut self, events: Events<Key>) {
         for key in events.woken {
             let Some(ticket) = self.tickets.remove(&key.permit) else { continue };
             let Some(outcome) = self.set.collect(ticket) else { continue };
@@ -116,7 +123,6 @@ impl Replica {
             self.unclaimed.insert(key.permit, (key.member, verdict));
             self.decided.push(key);
         }
-        effect
     }
 
     fn act(&mut self, now: Time, op: &Op, events: &mut Events<Key>) -> Effect {
@@ -167,7 +173,13 @@ impl Replica {
 
     fn ask(&mut self, now: Time, asked: &Asked, events: &mut Events<Key>) -> Effect {
         let Asked { key, demand, priority, waited, patience } = asked;
-        if self.tickets.contains_key(&key.permit) {
+        if self.waiting() == 0 {
+            let mut charged = demand.clone();
+            if self.set.try_alone(now, &mut charged) {
+                self.give(key.member, &charged);
+                return Effect::Granted(Grant { at: now, charged });
+            }
+        } else if self.tickets.contains_key(&key.permit) {
             return Effect::Queued;
         }
         let at = Time::from_nanos(now.as_nanos().saturating_sub(nanos(*waited)));
@@ -360,13 +372,18 @@ impl Replica {
 
     /// How many wait.
     #[must_use]
+    #[inline]
     pub fn waiting(&self) -> usize {
         self.set.waiting()
     }
 
     /// When time alone decides something next, and whose wait is the first.
     #[must_use]
+    #[inline]
     pub fn next(&self) -> Option<(Time, Member)> {
+        if self.waiting() == 0 {
+            return None;
+        }
         let first = self.set.first()?;
         Some((self.set.next().unwrap_or(Time::MAX), first.member))
     }

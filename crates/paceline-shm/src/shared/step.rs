@@ -112,7 +112,15 @@ impl Step<'_> {
     }
 
     /// Takes note of what became of demands: one's own are claimed, for others a bell is rung.
+    #[inline]
     fn note(&mut self) {
+        if self.seen.anew || !self.replica().decided().is_empty() {
+            self.note_decided();
+        }
+    }
+
+    #[inline(never)]
+    fn note_decided(&mut self) {
         let me = self.me();
         let mut decided = std::mem::take(self.seen.replica.decided());
         if std::mem::take(&mut self.seen.anew) {
