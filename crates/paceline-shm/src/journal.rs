@@ -213,16 +213,9 @@ impl Journal {
         Ok(seen)
     }
 
-    /// Does an operation on a replica that is up to date and writes it down for everybody. What changed nothing is not
-    /// written.
-    pub(crate) fn execute(
-        &self,
-        seen: &mut Seen,
-        now: Time,
-        op: &Op,
-        scratch: &mut Vec<u64>,
-    ) -> Result<Effect, Damage> {
-        self.make_room(seen, scratch)?;
+    /// Does an operation, for which there is [room](Self::make_room), on a replica that is up to date and writes it down for
+    /// everybody. What changed nothing is not written.
+    pub(crate) fn execute(&self, seen: &mut Seen, now: Time, op: &Op, scratch: &mut Vec<u64>) -> Effect {
         let waiting = seen.replica.waiting() > 0;
         let effect = seen.replica.apply(now, op);
         // Where others wait, even a refusal may have come after what time decided.
@@ -230,21 +223,26 @@ impl Journal {
         if !nothing && !matches!(effect, Effect::Refused(_)) {
             seen.at = self.append(seen.at, now, op, scratch);
         }
-        Ok(effect)
+        effect
     }
 
     /// Makes sure that a record fits behind the tail. Before the operation, since the image is of the state before it.
-    fn make_room(&self, seen: &Seen, scratch: &mut Vec<u64>) -> Result<(), Damage> {
+    #[inline]
+    pub(crate) fn make_room(&self, seen: &Seen, scratch: &mut Vec<u64>) -> Result<(), Damage> {
         let (which, covered) = self.current();
         if (seen.at.saturating_sub(covered) as usize) < RING / 2 {
             return Ok(());
         }
+        self.write_image(seen, 1 - which, scratch)
+    }
+
+    /// Makes the image that is not current the current one.
+    fn write_image(&self, seen: &Seen, other: usize, scratch: &mut Vec<u64>) -> Result<(), Damage> {
         scratch.clear();
         seen.replica.write(scratch);
         if scratch.len() + IMAGE_HEAD > self.image_words {
             return Err(Damage("its state is larger than it can be"));
         }
-        let other = 1 - which;
         let start = self.images[other];
         self.store(start, scratch.len() as u64, Ordering::Relaxed);
         self.store(start + 1, checksum(scratch), Ordering::Relaxed);

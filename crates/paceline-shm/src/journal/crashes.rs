@@ -27,7 +27,8 @@ impl Somebody {
     fn does(&mut self, nanos: u64, op: &Op) -> Effect {
         self.catch_up();
         let seen = self.seen.as_mut().unwrap();
-        let effect = self.journal.execute(seen, Time::from_nanos(nanos), op, &mut self.scratch).unwrap();
+        self.journal.make_room(seen, &mut self.scratch).unwrap();
+        let effect = self.journal.execute(seen, Time::from_nanos(nanos), op, &mut self.scratch);
         self.sees();
         effect
     }
@@ -88,6 +89,7 @@ fn dies_anywhere_in(path: &Path, nanos: u64, op: &Op) -> u64 {
         dying.journal.budget.set(budget);
         dying.catch_up();
         let seen = dying.seen.as_mut().unwrap();
+        dying.journal.make_room(seen, &mut dying.scratch).unwrap();
         let _ = dying.journal.execute(seen, Time::from_nanos(nanos), op, &mut dying.scratch);
         let mut other = Somebody::open(&copy);
         let found = other.sees();

@@ -104,11 +104,12 @@ impl Step<'_> {
         if self.damage.is_some() {
             return Effect::Nothing;
         }
-        let done = self.shared.journal.execute(&mut self.seen, self.now, op, &mut self.own.scratch);
-        done.unwrap_or_else(|damage| {
+        let (journal, scratch) = (&self.shared.journal, &mut self.own.scratch);
+        if let Err(damage) = journal.make_room(&self.seen, scratch) {
             self.damage = Some(damage);
-            Effect::Nothing
-        })
+            return Effect::Nothing;
+        }
+        journal.execute(&mut self.seen, self.now, op, scratch)
     }
 
     /// Takes note of what became of demands: one's own are claimed, for others a bell is rung.
