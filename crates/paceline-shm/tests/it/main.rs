@@ -3,9 +3,12 @@
 
 mod bad_input;
 mod conformance;
+mod fleet;
 mod histories;
 mod kills;
+mod load;
 mod member;
+mod service;
 mod sharing;
 mod stress;
 mod support;

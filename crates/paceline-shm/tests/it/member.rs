@@ -1,12 +1,12 @@
 //! The other process of a test: does as its role says.
 
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use paceline::Quota;
 
 use crate::kills;
+use crate::load::Load;
+use crate::service::Caller;
 use crate::support::set;
 
 /// Not a test: what the tests start as another process.
@@ -19,7 +19,9 @@ fn member() {
     let words: Vec<&str> = words.split_whitespace().collect();
     match (role.as_str(), &words[..]) {
         ("hold", [amount, capacity]) => hold(&directory, amount.parse().unwrap(), capacity.parse().unwrap()),
-        ("work", [number, tasks]) => work(&directory, number, tasks.parse().unwrap()),
+        ("work", [number, load, tasks]) => {
+            work(&directory, number.parse().unwrap(), load, tasks.parse().unwrap());
+        }
         ("hammer", []) => hammer(&directory),
         (role, words) => panic!("no role {role} {words:?}"),
     }
@@ -56,38 +58,37 @@ fn hold(directory: &Path, amount: u64, capacity: u64) {
     }
 }
 
-/// Acquires and gives back as fast as it may, in some tasks, until its input ends or it is killed. Writes down from when to
-/// when it held what.
-fn work(directory: &Path, number: &str, tasks: u64) {
-    let set = set(directory, kills::described);
+/// Calls the service as fast as it may, in some tasks, until its input ends or it is killed.
+fn work(directory: &Path, number: u64, load: &str, tasks: u64) {
+    ends_with_its_input();
+    let load = Load::of(load);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let callers: Vec<_> = (0..tasks).map(|_| Caller::connect(directory, number)).collect();
+        let set = set(directory, load.describe);
+        let work = async |(task, mut caller): (u64, Caller)| {
+            for round in 0_u64.. {
+                let permit = set.acquire([("tokens", 10 + task)]).await.unwrap();
+                caller.call((load.takes)(round + task)).await;
+                permit.settle([("tokens", 5)]).unwrap();
+                drop(permit);
+            }
+        };
+        futures_util::future::join_all((0..).zip(callers).map(work)).await;
+    });
+}
+
+fn ends_with_its_input() {
     std::thread::spawn(|| {
         std::io::stdin().lines().for_each(drop);
         std::process::exit(0);
     });
-    let log = directory.join(format!("log-{number}"));
-    let log = std::fs::OpenOptions::new().create(true).append(true).open(log).unwrap();
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
-    let work = async |task: u64| {
-        for round in 0_u64.. {
-            let permit = set.acquire([("tokens", 10 + task)]).await.unwrap();
-            writeln!(&log, "from {task} {} .", kills::now()).unwrap();
-            tokio::time::sleep(Duration::from_millis(1 + (round + task) % 4)).await;
-            permit.settle([("tokens", 5)]).unwrap();
-            writeln!(&log, "to {task} {} .", kills::now()).unwrap();
-            drop(permit);
-        }
-    };
-    let all = (0..tasks).map(work);
-    runtime.block_on(futures_util::future::join_all(all));
 }
 
 /// Takes and gives back without a pause.
 fn hammer(directory: &Path) {
     let set = set(directory, kills::described_freely);
-    std::thread::spawn(|| {
-        std::io::stdin().lines().for_each(drop);
-        std::process::exit(0);
-    });
+    ends_with_its_input();
     say("ready");
     loop {
         drop(set.try_acquire(()).unwrap());
