@@ -19,6 +19,10 @@ pub(crate) struct Load {
     pub(crate) period: Duration,
     pub(crate) at_once: u64,
     pub(crate) describe: fn(LimitSetBuilder) -> LimitSetBuilder,
+    /// What a call asks for, beside one call and one place.
+    pub(crate) demand: &'static [(&'static str, u64)],
+    /// What it is charged in the end.
+    pub(crate) actual: &'static [(&'static str, u64)],
     pub(crate) takes: fn(u64) -> Duration,
 }
 
@@ -30,10 +34,12 @@ pub(crate) const SMALL: Load = Load {
     period: Duration::from_millis(500),
     at_once: 3,
     describe: |set| {
-        let quota = Quota::new(60, Duration::from_millis(500)).anchor(Anchor::Completion);
-        let quota = quota.guard(Duration::from_millis(20)).paced(6);
-        set.calls(quota).rate("tokens", Quota::per_second(100_000).burst(1_000)).concurrency(3)
+        let quota = Quota::new(60, Duration::from_millis(500)).guard(Duration::from_millis(20));
+        let set = set.calls(quota.anchor(Anchor::Completion).paced(6)).concurrency(3);
+        set.rate("tokens", Quota::per_second(100_000).burst(1_000))
     },
+    demand: &[("tokens", 12)],
+    actual: &[("tokens", 5)],
     takes: |turn| Duration::from_millis(1 + turn % 4),
 };
 
@@ -43,10 +49,9 @@ pub(crate) const LARGE: Load = Load {
     amount: 1_000,
     period: Duration::from_secs(1),
     at_once: 5,
-    describe: |set| {
-        let quota = Quota::per_second(1_000).anchor(Anchor::Completion).paced(50);
-        set.calls(quota).rate("tokens", Quota::per_second(1 << 40).burst(1 << 40)).concurrency(5)
-    },
+    describe: |set| set.calls(Quota::per_second(1_000).anchor(Anchor::Completion).paced(50)).concurrency(5),
+    demand: &[],
+    actual: &[],
     takes: |_| Duration::from_millis(1),
 };
 

@@ -68,9 +68,11 @@ fn work(directory: &Path, number: u64, load: &str, tasks: u64) {
         let set = set(directory, load.describe);
         let work = async |(task, mut caller): (u64, Caller)| {
             for round in 0_u64.. {
-                let permit = set.acquire([("tokens", 10 + task)]).await.unwrap();
+                let permit = set.acquire(load.demand).await.unwrap();
                 caller.call((load.takes)(round + task)).await;
-                permit.settle([("tokens", 5)]).unwrap();
+                if !load.actual.is_empty() {
+                    permit.settle(load.actual).unwrap();
+                }
                 drop(permit);
             }
         };
