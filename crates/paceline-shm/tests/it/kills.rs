@@ -10,7 +10,7 @@ use rand::{Rng as _, SeedableRng as _};
 
 use crate::load::{Crowd, SMALL, longest_gap};
 use crate::service::now;
-use crate::support::{Process, directory, set, soaked, until};
+use crate::support::{Process, alone, directory, set, soaked, until};
 
 fn random() -> SmallRng {
     let seed = u64::from(std::process::id());
@@ -26,6 +26,7 @@ fn assert_nothing_is_out(set: &LimitSet) {
 
 #[test]
 fn members_killed_under_load_leak_nothing_in_real_time() {
+    let _alone = alone();
     const MEMBERS: usize = 6;
     let (directory, random) = (directory(), &mut random());
     let set = set(directory.path(), SMALL.describe);
@@ -61,6 +62,7 @@ fn members_killed_under_load_leak_nothing_in_real_time() {
 
 #[test]
 fn a_stopped_member_keeps_only_what_it_held_in_real_time() {
+    let _alone = alone();
     let directory = directory();
     // At most two of the three permits are a member's own.
     let mut crowd = Crowd::start(directory.path(), SMALL, 3, 2);
@@ -85,6 +87,7 @@ fn a_stopped_member_keeps_only_what_it_held_in_real_time() {
 /// Half of all who hold something are gone at one instant: what they held is there for the others at once.
 #[test]
 fn half_of_the_holders_killed_leave_the_full_capacity_in_real_time() {
+    let _alone = alone();
     const HOLDERS: usize = 8;
     const EACH: u64 = 2;
     let directory = directory();
@@ -121,6 +124,7 @@ fn half_of_the_holders_killed_leave_the_full_capacity_in_real_time() {
 /// Killed while they do nothing but take and give back, many die with the lock in their hands.
 #[test]
 fn a_lock_is_never_stuck_in_real_time() {
+    let _alone = alone();
     let directory = directory();
     let random = &mut random();
     let set = set(directory.path(), described_freely);
