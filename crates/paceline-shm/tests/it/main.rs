@@ -3,12 +3,8 @@
 
 mod bad_input;
 mod conformance;
-mod fleet;
 mod histories;
-mod kills;
-mod load;
 mod member;
-mod service;
 mod sharing;
 mod stress;
 mod support;

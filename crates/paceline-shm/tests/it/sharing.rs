@@ -1,5 +1,7 @@
 //! Processes that share a set.
 
+use std::time::{Duration, Instant};
+
 use paceline::{Error, Quota};
 
 use crate::support::{Process, directory, set, until};
@@ -47,6 +49,41 @@ fn what_a_killed_process_held_comes_back() {
     until("its permits", || set.try_acquire(()).is_ok());
     assert_eq!(set.snapshot().active, 0);
     assert_eq!(set.snapshot().limit("calls").unwrap().used, 3, "what was charged stays charged");
+}
+
+/// Half of all who hold something are gone at one instant: what they held is there for the others at once.
+#[test]
+fn half_of_the_holders_killed_leave_the_full_capacity_in_real_time() {
+    const HOLDERS: usize = 8;
+    const EACH: u64 = 2;
+    let directory = directory();
+    let capacity = HOLDERS as u64 * EACH;
+    let amount = 1 << 20;
+    let set = set(directory.path(), |set| set.calls(Quota::per_hour(amount).burst(amount)).concurrency(capacity));
+    let mut holders: Vec<_> = (0..HOLDERS).map(|_| holder(directory.path(), amount, capacity)).collect();
+    for holder in &mut holders {
+        for _ in 0..EACH {
+            holder.tell("take");
+            assert_eq!(holder.says(), "taken");
+        }
+    }
+    assert!(set.try_acquire(()).is_err());
+    let killed = Instant::now();
+    holders[..HOLDERS / 2].iter_mut().for_each(|holder| holder.child.kill().unwrap());
+    let mut held = Vec::new();
+    until("what the dead held", || {
+        held.extend(set.try_acquire(()));
+        held.len() as u64 == capacity / 2
+    });
+    let took = killed.elapsed();
+    println!("all that the dead held after {took:?}");
+    assert!(took < Duration::from_secs(1), "{took:?}");
+    assert!(set.try_acquire(()).is_err(), "the others still hold theirs");
+    drop(held);
+    holders.iter_mut().for_each(Process::kill);
+    until("the rest", || set.snapshot().active == 0);
+    let all: Vec<_> = (0..capacity).map(|_| set.try_acquire(()).unwrap()).collect();
+    drop(all);
 }
 
 #[test]

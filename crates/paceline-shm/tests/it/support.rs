@@ -3,7 +3,6 @@
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use paceline::{LimitSet, LimitSetBuilder};
@@ -75,11 +74,6 @@ impl Process {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
     }
-
-    pub(crate) fn signal(&self, signal: &str) {
-        let sent = Command::new("kill").args([signal, &self.child.id().to_string()]).status().unwrap();
-        assert!(sent.success());
-    }
 }
 
 impl Drop for Process {
@@ -99,13 +93,12 @@ pub(crate) fn until(what: &str, mut done: impl FnMut() -> bool) {
     }
 }
 
-/// Keeps other crowds from running meanwhile, until it is dropped: what a test measures in real time is not theirs.
-pub(crate) fn alone() -> MutexGuard<'static, ()> {
-    static CROWD: Mutex<()> = Mutex::new(());
-    CROWD.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 /// How often: few in a test run, many in a soak.
 pub(crate) fn soaked(few: u64, many: u64) -> u64 {
     if std::env::var("PACELINE_SOAK").is_ok_and(|value| value != "0") { many } else { few }
+}
+
+/// What a started process tells the test that has started it.
+pub(crate) fn say(what: impl std::fmt::Display) {
+    println!("\nmember: {what}");
 }
