@@ -1,8 +1,12 @@
 //! The other process of a test: does as its role says.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-use paceline::Quota;
+use futures_util::FutureExt as _;
+use paceline::{LimitSet, ManualClock, Quota};
+use paceline_shm::Options;
+use rustix::thread::{SecureComputingMode, set_secure_computing_mode};
 
 use crate::support::{say, set};
 
@@ -16,6 +20,7 @@ fn member() {
     let words: Vec<&str> = words.split_whitespace().collect();
     match (role.as_str(), &words[..]) {
         ("hold", [amount, capacity]) => hold(&directory, amount.parse().unwrap(), capacity.parse().unwrap()),
+        ("alone", []) => alone(&directory),
         (role, words) => panic!("no role {role} {words:?}"),
     }
 }
@@ -45,4 +50,35 @@ fn hold(directory: &Path, amount: u64, capacity: u64) {
             other => panic!("told to {other}"),
         }
     }
+}
+
+/// Takes and gives back what is free, on a thread that can ask the system for nothing but to read, to write and to end.
+///
+/// Such a thread is denied the processor's counter too, by which the system's clock is read without a call, so it goes by
+/// another clock.
+fn alone(directory: &Path) {
+    let clock = ManualClock::default();
+    let shm = Options::new().directory(directory).clock(clock.clone()).open("test").unwrap();
+    let quota = Quota::per_second(1 << 40);
+    let set = LimitSet::builder("set").calls(quota).rate("tokens", quota.burst(1 << 40)).concurrency(10);
+    let set = set.clock(clock.clone()).backend(shm).build().unwrap();
+    let tokens = set.key("tokens").unwrap();
+    let turns = move |count| {
+        for _ in 0..count {
+            let permit = set.try_acquire([(tokens, 7)]).unwrap();
+            permit.settle([(tokens, 5)]).unwrap();
+            drop(permit);
+            drop(set.acquire(()).now_or_never().expect("it is free").unwrap());
+            drop(set.acquire_blocking([(tokens, 1)]).unwrap());
+            clock.advance(Duration::from_micros(10));
+        }
+    };
+    let thread = std::thread::spawn(move || {
+        // Images have been written, and all memory that this takes was asked for.
+        turns(2_000);
+        set_secure_computing_mode(SecureComputingMode::Strict).unwrap();
+        turns(5_000);
+        say("nothing was asked of the system");
+    });
+    thread.join().unwrap();
 }

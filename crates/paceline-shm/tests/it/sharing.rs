@@ -106,3 +106,11 @@ fn a_wait_is_ended_by_another_process() {
     other.tell("wait");
     assert_eq!(other.says(), "taken");
 }
+
+/// The kernel sees to it: it ends a thread that has given up all system calls and makes one.
+#[test]
+fn what_is_free_takes_no_system_call() {
+    let directory = directory();
+    let mut process = Process::start(directory.path(), "alone", &[]);
+    assert_eq!(process.says(), "nothing was asked of the system");
+}
