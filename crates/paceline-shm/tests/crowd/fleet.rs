@@ -30,13 +30,13 @@ fn run(seconds: u64) -> (f64, [usize; PROCESSES as usize]) {
     (counts.iter().sum::<usize>() as f64 / quota, counts)
 }
 
-/// All but three in a hundred. A machine that has no time for the test gets another chance; nothing else depends on it.
+/// All but three in a hundred. A machine that has no time for the test gets other chances; nothing but the use depends on it.
 #[test]
 fn eight_processes_use_one_quota_alike_in_real_time() {
     let _alone = alone();
     let seconds = soaked(4, 60);
     let mut used = 0.0_f64;
-    for _ in 0..3 {
+    for _ in 0..5 {
         let (part, counts) = run(seconds);
         println!("{:.2} % of the quota: {counts:?}", 100.0 * part);
         let all: usize = counts.iter().sum();
@@ -46,5 +46,6 @@ fn eight_processes_use_one_quota_alike_in_real_time() {
             return;
         }
     }
-    panic!("{:.2} % of the quota was used at best", 100.0 * used);
+    let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    panic!("{:.2} % of the quota was used at best, by a machine with a load of {}", 100.0 * used, load.trim());
 }
