@@ -79,6 +79,10 @@ fn alone(directory: &Path) {
         set_secure_computing_mode(SecureComputingMode::Strict).unwrap();
         turns(5_000);
         say("nothing was asked of the system");
+        // It could not even end.
+        loop {
+            std::hint::spin_loop();
+        }
     });
     thread.join().unwrap();
 }
