@@ -4,6 +4,10 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
+    #[cfg(target_os = "linux")]
+    if paceline_bench::child() {
+        return ExitCode::SUCCESS;
+    }
     let mut format = paceline_bench::Format::Table;
     let mut measuring = false;
     let mut filter = String::new();

@@ -43,18 +43,33 @@ pub(crate) fn compare(effort: Effort, mut ours: impl FnMut(), mut theirs: impl F
     };
     let mut ours = || (0..effort.calls).for_each(|_| ours());
     let mut theirs = || (0..effort.calls).for_each(|_| theirs());
-    ours();
-    theirs();
-    let pairs = (0..effort.rounds).map(|round| {
+    compare_turns(effort.rounds, effort.calls, |whose| match whose {
+        Whose::Ours => timed(&mut ours),
+        Whose::Theirs => timed(&mut theirs),
+    })
+}
+
+/// Who has a turn.
+#[derive(Clone, Copy)]
+pub(crate) enum Whose {
+    Ours,
+    Theirs,
+}
+
+/// Compares turns, of so many calls each, whose time `turn` tells.
+pub(crate) fn compare_turns(rounds: usize, calls: u32, mut turn: impl FnMut(Whose) -> Duration) -> Comparison {
+    turn(Whose::Ours);
+    turn(Whose::Theirs);
+    let pairs = (0..rounds).map(|round| {
         if round % 2 == 0 {
-            let first = timed(&mut ours);
-            (first, timed(&mut theirs))
+            let first = turn(Whose::Ours);
+            (first, turn(Whose::Theirs))
         } else {
-            let first = timed(&mut theirs);
-            (timed(&mut ours), first)
+            let first = turn(Whose::Theirs);
+            (turn(Whose::Ours), first)
         }
     });
-    Comparison::of(pairs.collect(), effort.calls)
+    Comparison::of(pairs.collect(), calls)
 }
 
 /// Compares two calls that two threads make at once. The time is until both threads have made theirs.

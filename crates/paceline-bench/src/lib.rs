@@ -9,13 +9,23 @@
 //! Run it as `cargo bench -p paceline-bench` and not with `--workspace`: the tests of other crates turn on tokio's
 //! `test-util`, which slows its clock.
 
+#[cfg(target_os = "linux")]
+mod child;
 mod harness;
 mod heap;
 mod ours;
 mod peers;
 mod rows;
+#[cfg(target_os = "linux")]
+mod served;
+#[cfg(target_os = "linux")]
+mod syscalls;
 mod table;
+#[cfg(target_os = "linux")]
+mod worker;
 
+#[cfg(target_os = "linux")]
+pub use child::child;
 pub use harness::median;
 pub use table::{Bar, Format, Row, print};
 

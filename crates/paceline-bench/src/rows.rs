@@ -5,6 +5,8 @@ mod flow;
 mod free;
 mod memory;
 mod set;
+#[cfg(target_os = "linux")]
+mod shared;
 mod single;
 mod waiters;
 
@@ -24,4 +26,6 @@ pub(crate) const ALL: &[Measure] = &[
     Measure { name: "100,000 waiters", run: crowd::rows },
     Measure { name: "memory", run: memory::rows },
     Measure { name: "flow", run: flow::rows },
+    #[cfg(target_os = "linux")]
+    Measure { name: "shared memory", run: shared::rows },
 ];
