@@ -1,5 +1,8 @@
 //! The peers, each set up so that it always has room.
 
+#[cfg(unix)]
+pub(crate) mod gcra;
+
 use std::num::NonZeroU32;
 use std::time::Duration;
 

@@ -4,6 +4,8 @@ mod crowd;
 mod flow;
 mod free;
 mod memory;
+#[cfg(unix)]
+mod redis;
 mod set;
 #[cfg(target_os = "linux")]
 mod shared;
@@ -28,4 +30,6 @@ pub(crate) const ALL: &[Measure] = &[
     Measure { name: "flow", run: flow::rows },
     #[cfg(target_os = "linux")]
     Measure { name: "shared memory", run: shared::rows },
+    #[cfg(unix)]
+    Measure { name: "Redis", run: redis::rows },
 ];
