@@ -45,7 +45,7 @@ pub(crate) fn work(directory: &Path) {
         let (from, permits) = line.split_once(' ').expect("two words");
         let permits = 0..permits.parse::<u32>().expect("a number");
         match from {
-            "shared" => permits.for_each(|_| granted(&set.try_acquire(&amounts))),
+            "shared" => permits.for_each(|_| granted(&set.try_acquire(amounts))),
             "served" => permits.for_each(|_| client.take()),
             other => panic!("told to take from {other}"),
         }

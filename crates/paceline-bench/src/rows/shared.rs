@@ -50,7 +50,7 @@ fn three_and_one(quota: Quota, name: &str) -> Row {
     let directory = directory();
     let (shared, keys) = ours::three_and_one_in(quota, open(directory.path()));
     let (local, local_keys) = ours::three_and_one(quota, Clock::tokio());
-    let both = compare(CALLS, || granted(&shared.try_acquire(&keys)), || granted(&local.try_acquire(&local_keys)));
+    let both = compare(CALLS, || granted(&shared.try_acquire(keys)), || granted(&local.try_acquire(local_keys)));
     beside_in_process(&format!("three {name} and one resource"), &both)
 }
 
