@@ -63,4 +63,9 @@ pub trait Controller: fmt::Debug + Send {
 
     /// Forgets all it has learnt.
     fn reset(&mut self);
+
+    /// Itself, where it is the one that members of a set which lives elsewhere can share (default: it is another).
+    fn as_aimd(&self) -> Option<&Aimd> {
+        None
+    }
 }

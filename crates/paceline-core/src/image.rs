@@ -23,6 +23,7 @@ use crate::order::{Arrival, Order, Priority};
 use crate::quota::Quota;
 use crate::server::{Reset, ServerState};
 use crate::time::{Time, nanos};
+use crate::verdict::Verdict;
 
 /// What can be written as words and read back.
 pub trait Image: Sized {
@@ -225,5 +226,44 @@ impl Image for ServerState {
         let (full, window) = (Option::read(words)?.map(Reset::Full), Option::read(words)?.map(Reset::Window));
         let authoritative = bool::read(words)?;
         Some(Self { limit, remaining, reset: full.or(window), authoritative })
+    }
+}
+
+impl Image for Verdict {
+    fn write(&self, out: &mut Vec<u64>) {
+        match self {
+            Self::Success => out.push(0),
+            Self::RateLimited { retry_after } => {
+                out.push(1);
+                retry_after.write(out);
+            }
+            Self::Overloaded => out.push(2),
+            Self::Transient => out.push(3),
+            Self::Permanent => out.push(4),
+            Self::Cancelled => out.push(5),
+        }
+    }
+
+    fn read(words: &mut Words<'_>) -> Option<Self> {
+        Some(match words.word()? {
+            0 => Self::Success,
+            1 => Self::RateLimited { retry_after: Option::read(words)? },
+            2 => Self::Overloaded,
+            3 => Self::Transient,
+            4 => Self::Permanent,
+            5 => Self::Cancelled,
+            _ => return None,
+        })
+    }
+}
+
+/// By its bits, so that what is read back is the same number.
+impl Image for f64 {
+    fn write(&self, out: &mut Vec<u64>) {
+        out.push(self.to_bits());
+    }
+
+    fn read(words: &mut Words<'_>) -> Option<Self> {
+        words.word().map(Self::from_bits)
     }
 }

@@ -205,6 +205,15 @@ impl Limit {
         }
     }
 
+    /// The quota that its owner asked for, of a rate.
+    #[must_use]
+    pub fn quota(&self) -> Option<&Quota> {
+        match &self.0 {
+            Kind::Rate(rate) => Some(&rate.quota),
+            Kind::Resource(_) => None,
+        }
+    }
+
     /// Whether it is a resource.
     #[must_use]
     pub fn is_resource(&self) -> bool {

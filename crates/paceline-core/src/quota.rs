@@ -160,6 +160,30 @@ impl Quota {
         self
     }
 
+    /// The same quota, counted as carefully as the most careful of `words` would have it: with the longest guard, the
+    /// smallest pace, and an anchor at the answer if one of them has it; as it is where there are none, or where it cannot
+    /// be counted so. For a quota that is shared by members of which each [learns](crate::Pacing) for itself.
+    ///
+    /// ```
+    /// use paceline_core::Quota;
+    /// use std::time::Duration;
+    ///
+    /// let (stated, ms) = (Quota::per_second(50), Duration::from_millis);
+    /// let words = [stated.guard(ms(10)).paced(8), stated.guard(ms(30))];
+    /// assert_eq!(stated.counted_as(words), stated.guard(ms(30)).paced(8));
+    /// ```
+    pub fn counted_as(self, words: impl IntoIterator<Item = Self>) -> Self {
+        let strictest = |one: Self, other: Self| Self {
+            guard: one.guard.max(other.guard),
+            paced: one.paced.into_iter().chain(other.paced).min(),
+            anchor: if one.anchor == Anchor::Completion { one.anchor } else { other.anchor },
+            ..one
+        };
+        let Some(Self { guard, paced, anchor, .. }) = words.into_iter().reduce(strictest) else { return self };
+        let counted = Self { guard, paced, anchor, ..self };
+        if counted.validate().is_ok() { counted } else { self }
+    }
+
     /// Units per period.
     #[must_use]
     pub const fn amount(&self) -> u64 {

@@ -10,6 +10,7 @@
 //!   `recovery · L < 0.95 · bad`, then `L = max(L + 1, recovery · L)`, else `L += 1`. Above `1.25 · bad`, `bad` is forgotten.
 
 mod builder;
+mod image;
 
 use super::latency::{Finding, LatencyGuard};
 use super::{Controller, Sample};
@@ -77,6 +78,11 @@ impl Aimd {
             epoch: None,
             latency: rules.latency_guard.then(LatencyGuard::default),
         }
+    }
+
+    /// What it was built with.
+    pub fn rules(&self) -> AimdBuilder {
+        self.rules
     }
 
     /// The level with its fraction.
@@ -170,5 +176,9 @@ impl Controller for Aimd {
 
     fn reset(&mut self) {
         *self = Self::new(self.rules);
+    }
+
+    fn as_aimd(&self) -> Option<&Self> {
+        Some(self)
     }
 }

@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use paceline_core::image::{Image, Words};
-use paceline_core::{Algorithm, Anchor, Demand, Limit, Quota, Reset, ServerState, Set, Time};
+use paceline_core::{
+    Aimd, AimdBuilder, Algorithm, Anchor, Controller, Demand, Limit, Quota, Reset, Sample, ServerState, Set, Time,
+    Verdict,
+};
 
 fn words(of: &impl Image) -> Vec<u64> {
     let mut words = Vec::new();
@@ -67,5 +70,47 @@ fn no_part_of_a_set_is_a_set() {
     assert!(Set::<u64>::read(&mut Words::new(&all)).is_some());
     for end in 0..all.len() {
         assert!(Set::<u64>::read(&mut Words::new(&all[..end])).is_none(), "{end} of {}", all.len());
+    }
+}
+
+#[test]
+fn verdicts_are_read_back() {
+    let refused = |retry_after| Verdict::RateLimited { retry_after };
+    let refused = [refused(None), refused(Some(Duration::from_millis(1_500)))];
+    let others = [Verdict::Success, Verdict::Overloaded, Verdict::Transient, Verdict::Permanent, Verdict::Cancelled];
+    for verdict in refused.into_iter().chain(others) {
+        assert_eq!(again(&verdict), Some(verdict));
+    }
+}
+
+#[test]
+fn a_controller_that_is_read_back_goes_on_as_if_it_had_not_been() {
+    let mut one = Aimd::builder().max_concurrent(50).initial_concurrent(10).backoff_factor(0.7).build().unwrap();
+    let mut other = again(&one).unwrap();
+    for step in 1..2_000 {
+        let (began, ended) = (Time::from_nanos(step * 1_000), Time::from_nanos(step * 1_000 + 40_000));
+        let verdict = if step % 97 == 0 { Verdict::Overloaded } else { Verdict::Success };
+        let in_flight = one.level() - step % 3;
+        let sample = Sample { verdict, began, duration: Duration::from_micros(40), in_flight };
+        one.update(&sample, ended);
+        other.update(&sample, ended);
+        other = again(&other).unwrap();
+        assert_eq!((one.limit().to_bits(), one.successes()), (other.limit().to_bits(), other.successes()), "{step}");
+        assert_eq!((one.bad(), one.cuts()), (other.bad(), other.cuts()), "{step}");
+    }
+    assert!(one.cuts() > 3 && one.level() > 1);
+}
+
+#[test]
+fn what_no_controller_can_have_learnt_is_not_read() {
+    let guarded = words(&Aimd::builder().latency_guard().build().unwrap());
+    assert!(Aimd::read(&mut Words::new(&guarded)).is_none(), "its guard is not written");
+    assert_eq!(again(&Aimd::builder().backoff_factor(1.5)), None, "it cannot be built");
+    assert_eq!(again(&AimdBuilder::default()), Some(AimdBuilder::default()));
+    let all = words(&Aimd::default());
+    for (at, wrong) in [(7, f64::NAN), (7, 0.5), (7, 21.0), (8, 0.0), (8, f64::NAN), (9, f64::NAN)] {
+        let mut words = all.clone();
+        words[at] = if at == 9 { u64::MAX } else { wrong.to_bits() };
+        assert!(Aimd::read(&mut Words::new(&words)).is_none(), "{wrong} at {at}");
     }
 }

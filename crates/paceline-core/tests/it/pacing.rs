@@ -206,3 +206,16 @@ fn a_window_too_short_for_any_guard_is_refused_at_once() {
     assert_eq!(pacing.restate(short), Err(QuotaError::GuardTooLong(guard)));
     assert_eq!(pacing.quota().amount(), 50, "nothing has changed");
 }
+
+#[test]
+fn of_many_words_the_most_careful_counts() {
+    let (stated, ms) = (Quota::per_second(50), Duration::from_millis);
+    assert_eq!(stated.counted_as([]), stated);
+    let (early, late) = (stated.guard(ms(40)), stated.guard(ms(10)).paced(6).anchor(Anchor::Completion));
+    let both = stated.guard(ms(40)).paced(6).anchor(Anchor::Completion);
+    assert_eq!(stated.counted_as([early, late]), both);
+    assert_eq!(stated.counted_as([late, early]), both, "in any order");
+    assert_eq!(stated.guard(ms(90)).paced(2).counted_as([early]), early, "who states it has no word of his own");
+    let bucket = stated.burst(3);
+    assert_eq!(bucket.counted_as([late]), bucket, "what cannot be kept is not in force");
+}

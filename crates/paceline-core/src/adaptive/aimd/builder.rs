@@ -60,6 +60,12 @@ impl AimdBuilder {
         self
     }
 
+    /// Whether growing latency is taken for overload.
+    #[must_use]
+    pub const fn has_latency_guard(&self) -> bool {
+        self.latency_guard
+    }
+
     /// The controller.
     ///
     /// # Errors
