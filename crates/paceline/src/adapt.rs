@@ -17,11 +17,11 @@ use paceline_core::{Events, Sample, Time, Verdict};
 
 use crate::error::Error;
 use crate::local::{Guarded, Local};
-use crate::set::LimitSet;
+use crate::set::{LimitSet, Store};
 use crate::wait::Wake;
 
 pub(crate) use described::Described;
-pub(crate) use learning::Learning;
+pub(crate) use learning::{Learning, Pace};
 
 /// What a set has learnt so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -66,7 +66,7 @@ impl Verdicts {
         success + rate_limited + overloaded + transient + permanent + cancelled
     }
 
-    fn count(&mut self, verdict: Verdict) {
+    pub(crate) fn count(&mut self, verdict: Verdict) {
         *match verdict {
             Verdict::Success => &mut self.success,
             Verdict::RateLimited { .. } => &mut self.rate_limited,
@@ -91,7 +91,7 @@ impl Told {
     }
 
     /// Ends the attempt, once: none where it has ended before, else when its answer began, if that was told.
-    fn end(&self) -> Option<Option<Time>> {
+    pub(crate) fn end(&self) -> Option<Option<Time>> {
         match self.0.swap(Self::ENDED, Ordering::Relaxed) {
             Self::ENDED => None,
             0 => Some(None),
@@ -138,13 +138,17 @@ impl Local {
 }
 
 impl LimitSet {
-    /// Lets the set's controllers forget all they have learnt, and counts verdicts anew.
+    /// Lets the set's controllers forget all they have learnt, and counts verdicts anew. Of a set that lives elsewhere that is
+    /// everybody's; the [pacing](crate::LimitSetBuilder::pacing) that begins anew is this handle's alone.
     ///
     /// # Errors
     ///
-    /// Only where the set lives elsewhere.
+    /// Only where the set lives elsewhere, and that fails.
     pub fn reset_adaptive(&self) -> Result<(), Error> {
-        let local = self.local("learning from verdicts")?;
+        let local = match &self.0 {
+            Store::Remote(remote) => return remote.unlearn(),
+            Store::Local(local) => local,
+        };
         local.step(|guard, now, events| {
             if let Some(learning) = &mut guard.learning {
                 learning.reset();

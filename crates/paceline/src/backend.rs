@@ -8,6 +8,8 @@
 
 mod acquire;
 mod ids;
+mod learn;
+mod learnt;
 mod permit;
 mod set;
 
@@ -17,12 +19,16 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use paceline_core::{Algorithm, Demand, Index, Quota, Refusal, ServerState, View};
+use paceline_core::{
+    AimdBuilder, Algorithm, ChangeError, Demand, Index, Limit, Quota, Refusal, ServerState, Time, Verdict, View,
+};
 
+use crate::adapt::Feedback;
 use crate::error::Error;
 use crate::set::LimitSet;
 
 pub(crate) use acquire::RemoteAcquire;
+pub use learnt::Learnt;
 pub(crate) use permit::RemotePermit;
 pub(crate) use set::RemoteSet;
 
@@ -34,15 +40,40 @@ pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 pub struct PermitId(pub u128);
 
 /// A limit as a backend is told of it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub enum LimitSpec {
     /// Units per period.
     Rate(Quota),
     /// Units at once.
     Resource(u64),
+    /// Units at once, sized from how attempts end: at most one of a set.
+    Adaptive(Sizing),
+}
+
+/// How a resource is sized: [`Learnt`] does it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Sizing {
+    /// The capacity that was stated, which is never exceeded.
+    pub most: u64,
+    /// How many may be out until the first answer, if that is held back.
+    pub first: Option<u64>,
+    /// The controller, if there is one.
+    pub by: Option<AimdBuilder>,
 }
 
 impl LimitSpec {
+    /// The limit, with nothing used and not yet sized.
+    ///
+    /// # Errors
+    ///
+    /// A quota that cannot be kept, or no capacity.
+    pub fn make(&self, now: Time) -> Result<Limit, ChangeError> {
+        match self {
+            Self::Rate(quota) => Ok(Limit::rate(*quota, now)?),
+            Self::Resource(capacity) | Self::Adaptive(Sizing { most: capacity, .. }) => Limit::resource(*capacity),
+        }
+    }
+
     /// Whether both describe the same limit. When a window is reset is told as of now, so that is no difference.
     #[must_use]
     pub fn is_like(&self, other: &Self) -> bool {
@@ -100,6 +131,22 @@ pub enum Change {
     Reset,
     /// No more grants.
     Close,
+    /// Nothing learnt.
+    Unlearn,
+    /// How carefully this member would have a quota counted. Of all members that are there the most careful counts
+    /// ([`Quota::counted_as`]); until one says something, and once none is left that did, the quota as it was stated.
+    Pace(Index, Quota),
+}
+
+/// How an attempt ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Report {
+    /// So.
+    pub verdict: Verdict,
+    /// How long it took; to the first byte where the answer streams.
+    pub duration: Duration,
+    /// Whether the member's pacing has dealt with the refusal: it says nothing of how many may be in flight.
+    pub explained: bool,
 }
 
 /// A set as its backend sees it.
@@ -111,6 +158,8 @@ pub struct Standing {
     pub active: u64,
     /// Who shares it: processes, or clients.
     pub members: usize,
+    /// What it has learnt: [`Learnt::feedback`].
+    pub feedback: Feedback,
 }
 
 /// Why a backend did not do what it was asked.
@@ -157,6 +206,10 @@ pub trait Home: fmt::Debug + Send + Sync + 'static {
 
     /// Corrects what a permit was charged: never blocks, never fails; where it gets lost, the estimate stands.
     fn settle(&self, permit: PermitId, actual: Demand);
+
+    /// Says how the attempt that a permit was for has ended: never blocks, never fails; where it gets lost, nothing is
+    /// learnt from it. A refusal that names a wait closes the gate in the same step, for everybody.
+    fn report(&self, permit: PermitId, report: Report);
 
     /// Gives a permit back and says whether that arrived.
     fn release(&self, permit: PermitId) -> BoxFuture<'_, Result<(), BackendError>>;

@@ -137,6 +137,7 @@ impl<'a> Permit<'a> {
             Held::Remote(permit) => {
                 let index = key.index(self.set())?;
                 let Store::Remote(remote) = &self.set().0 else { return Ok(()) };
+                remote.heard(index, state.remaining);
                 remote.change(Change::Sync(index, state, Some(permit.id())))
             }
             Held::Nothing => self.set().sync_with(key, state, None),
@@ -153,16 +154,16 @@ impl<'a> Permit<'a> {
     /// Notes that the request is on its way: how late that is tells [pacing](crate::LimitSetBuilder::pacing) what the
     /// sender itself adds to the distances between calls. Costs nothing without pacing.
     pub fn sent(&self) {
-        if let (Held::Local { grant, .. }, Store::Local(local)) = (&*self.held, &self.set().0) {
-            local.sent(grant.at);
+        match (&*self.held, &self.set().0) {
+            (Held::Local { grant, .. }, Store::Local(local)) => local.sent(grant.at),
+            (Held::Remote(permit), Store::Remote(remote)) => remote.sent(permit.admitted_at()),
+            _ => {}
         }
     }
 
     /// Notes that the answer has begun, for a stream: the attempt's duration counts to here.
     pub fn first_byte(&self) {
-        if let Store::Local(local) = &self.set().0 {
-            self.told.first_byte(local.now());
-        }
+        self.told.first_byte(self.set().plan().clock.now());
     }
 
     /// Says how the attempt that this permit was for has ended: once, what is said later is not heard. The permit stays
@@ -174,7 +175,8 @@ impl<'a> Permit<'a> {
     /// between a refusal and the closed gate. A refusal of an attempt that began before the latest cut closes the gate
     /// too, but does not cut again.
     ///
-    /// A set that lives elsewhere is paused for everybody who shares it, and learns nothing else from it.
+    /// A set that lives elsewhere is paused for everybody who shares it, and so is what it learns. Where its backend cannot be
+    /// told, nobody hears of it.
     ///
     /// ```
     /// use paceline::{LimitSet, Verdict};
@@ -189,12 +191,10 @@ impl<'a> Permit<'a> {
     /// # Ok::<(), paceline::Error>(())
     /// ```
     pub fn report(&self, verdict: Verdict) {
-        if let (Held::Local { grant, .. }, Store::Local(local)) = (&*self.held, &self.set().0) {
-            local.report(grant.at, &self.told, verdict);
-        }
-        if let (Verdict::RateLimited { retry_after: Some(pause) }, Store::Remote(remote)) = (verdict, &self.set().0) {
-            // A backend that cannot be told now has its own way to hold back; there is nobody here to hear of it.
-            let _ = remote.change(Change::Pause(pause));
+        match (&*self.held, &self.set().0) {
+            (Held::Local { grant, .. }, Store::Local(local)) => local.report(grant.at, &self.told, verdict),
+            (Held::Remote(permit), Store::Remote(remote)) => remote.report(permit, &self.told, verdict),
+            _ => {}
         }
     }
 

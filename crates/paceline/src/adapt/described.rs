@@ -7,6 +7,7 @@ use paceline_core::headers::Unit;
 use paceline_core::{ChangeError, Controller, CubicRate, Index, Pacing};
 
 use super::learning::{FIRST, Learning, Level, Pace, Rate, UNLIMITED};
+use crate::backend::Sizing;
 use crate::error::Error;
 use crate::plan::{Spec, UNSTATED};
 
@@ -74,6 +75,34 @@ impl Described {
             && paced(self) == paced(other)
     }
 
+    /// Whether members of a set that lives elsewhere can all come to the same by it; each paces for itself.
+    pub(crate) fn check_shared(&self, set: &Arc<str>) -> Result<(), Error> {
+        let shared = |make: &Arc<Make>| make().as_aimd().is_some_and(|aimd| !aimd.rules().has_latency_guard());
+        let what = if !self.level.as_ref().is_none_or(shared) {
+            "learning by anything but `Aimd` without its latency guard"
+        } else if self.rate.is_some() {
+            "learning a rate"
+        } else if self.finds {
+            "finding limits"
+        } else {
+            return Ok(());
+        };
+        Err(Error::LocalOnly { set: Arc::clone(set), what })
+    }
+
+    /// How the controller's limit is sized where the set lives elsewhere.
+    pub(crate) fn sizing(&self) -> Option<(Index, Sizing)> {
+        let Places { level, ceiling: most, .. } = self.places;
+        let by = self.level.as_ref().and_then(|make| Some(make().as_aimd()?.rules()));
+        (most > 0).then(|| (level, Sizing { most, first: self.first(), by }))
+    }
+
+    /// How many may be in flight until the first answer, if anything holds them back.
+    fn first(&self) -> Option<u64> {
+        let paced = self.paces.iter().filter_map(|(_, pacing, _)| pacing.in_flight());
+        paced.chain(self.careful.then_some(FIRST)).min()
+    }
+
     /// Finds the controllers' limits among those of the set, or adds them.
     pub(crate) fn settle_in(&mut self, set: &Arc<str>, limits: &mut Vec<(Arc<str>, Spec)>) -> Result<(), Error> {
         for (key, pacing, place) in &mut self.paces {
@@ -90,9 +119,7 @@ impl Described {
         }
         let is_calls = |(key, _): &(Arc<str>, Spec)| crate::plan::unit(key) == Some(Unit::Requests);
         self.careful = self.finds && !limits.iter().any(is_calls);
-        let paced = self.paces.iter().filter_map(|(_, pacing, _)| pacing.in_flight());
-        let held = paced.chain(self.careful.then_some(FIRST)).min();
-        if self.level.is_some() || held.is_some() {
+        if self.level.is_some() || self.first().is_some() {
             let at = limits.iter().position(|(key, _)| &**key == CONCURRENCY);
             let at = at.unwrap_or_else(|| {
                 limits.push((CONCURRENCY.into(), Spec::Resource(u64::MAX)));
@@ -101,8 +128,6 @@ impl Described {
             let (key, spec) = &mut limits[at];
             let Spec::Resource(capacity) = spec else { return Err(Error::limit(set, key, ChangeError::NotAResource)) };
             (self.places.level, self.places.ceiling) = (crate::plan::index(at), *capacity);
-            let level = self.level.as_ref().map_or(u64::MAX, |make| make().level());
-            *capacity = level.min(held.unwrap_or(u64::MAX)).min(*capacity);
         }
         if self.rate.is_some() {
             self.places.rate = crate::plan::index(limits.len());
@@ -114,6 +139,15 @@ impl Described {
         Ok(())
     }
 
+    /// What the controllers let a set of this process begin with.
+    pub(crate) fn hold_back(&self, limits: &mut [(Arc<str>, Spec)]) {
+        let Some((_, Spec::Resource(capacity))) = limits.get_mut(usize::from(self.places.level)) else { return };
+        if self.places.ceiling > 0 {
+            let level = self.level.as_ref().map_or(u64::MAX, |make| make().level());
+            *capacity = level.min(self.first().unwrap_or(u64::MAX)).min(*capacity);
+        }
+    }
+
     /// The state of a new set.
     pub(crate) fn make(&self) -> Option<Box<Learning>> {
         if self.is_empty() {
@@ -122,8 +156,12 @@ impl Described {
         let Places { level: sized, ceiling, rate: set } = self.places;
         let level = (ceiling > 0).then(|| Level::new(self.level.as_ref().map(|make| make()), sized, ceiling));
         let rate = self.rate.clone().map(|controller| Rate::new(controller, set));
-        let paces = self.paces.iter().map(|(_, pacing, place)| Pace::new(pacing.clone(), *place)).collect();
-        Some(Box::new(Learning::new(level, rate, paces, self.careful)))
+        Some(Box::new(Learning::new(level, rate, self.make_paces(), self.careful)))
+    }
+
+    /// How the quotas of a new set are paced.
+    pub(crate) fn make_paces(&self) -> Vec<Pace> {
+        self.paces.iter().map(|(_, pacing, place)| Pace::new(pacing.clone(), *place)).collect()
     }
 }
 

@@ -101,13 +101,12 @@ impl Learning {
 
     /// A request left so long after its admission.
     pub(super) fn late(&mut self, late: Duration, now: Time) {
-        self.paces.iter_mut().for_each(|pace| pace.pacing.late(late, now));
+        self.paces.iter_mut().for_each(|pace| pace.late(late, now));
     }
 
     /// The service says what remains of a limit.
     pub(crate) fn heard(&mut self, limit: Index, remaining: Option<u64>) {
-        let paces = self.paces.iter_mut().filter(|pace| pace.limit == limit);
-        paces.for_each(|pace| pace.room = remaining.or(pace.room));
+        self.paces.iter_mut().for_each(|pace| pace.heard(limit, remaining));
     }
 
     /// Puts in force what has changed.
@@ -145,9 +144,8 @@ impl Learning {
 
     /// Somebody states another quota for a limit: what to put in force for it.
     pub(crate) fn requoted(&mut self, limit: Index, quota: Quota) -> Result<Quota, QuotaError> {
-        let Some(pace) = self.paces.iter_mut().find(|pace| pace.limit == limit) else { return Ok(quota) };
-        pace.first.restate(quota)?;
-        pace.pacing.restate(quota)?;
+        let Some(pace) = self.paces.iter_mut().find(|pace| pace.is_of(limit)) else { return Ok(quota) };
+        pace.restate(quota)?;
         pace.in_force = pace.pacing.quota();
         Ok(pace.in_force)
     }
@@ -159,9 +157,7 @@ impl Learning {
         if let Some(controller) = self.controller() {
             controller.reset();
         }
-        for pace in &mut self.paces {
-            (pace.pacing, pace.room) = (pace.first.clone(), None);
-        }
+        self.paces.iter_mut().for_each(Pace::reset);
         if let Some(rate) = &mut self.rate {
             rate.controller.reset();
         }
@@ -204,14 +200,52 @@ impl Pace {
         Self { first: pacing.clone(), pacing, limit, in_force, room: None }
     }
 
-    fn update(&mut self, sample: &Sample, now: Time) -> bool {
+    pub(crate) fn is_of(&self, limit: Index) -> bool {
+        self.limit == limit
+    }
+
+    /// Whether that explains a refusal.
+    pub(crate) fn update(&mut self, sample: &Sample, now: Time) -> bool {
         self.pacing.update(sample, now, self.room.take())
     }
 
-    fn changed(&mut self) -> Option<(Index, Quota)> {
+    /// A request left so long after its admission.
+    pub(crate) fn late(&mut self, late: Duration, now: Time) {
+        self.pacing.late(late, now);
+    }
+
+    /// The service says what remains of a limit.
+    pub(crate) fn heard(&mut self, limit: Index, remaining: Option<u64>) {
+        if self.is_of(limit) {
+            self.room = remaining.or(self.room);
+        }
+    }
+
+    /// Another quota is stated: what was learnt of how it is counted stays.
+    pub(crate) fn restate(&mut self, quota: Quota) -> Result<(), QuotaError> {
+        self.first.restate(quota)?;
+        self.pacing.restate(quota)
+    }
+
+    /// What it would begin with.
+    pub(crate) fn first(&self) -> Quota {
+        self.first.quota()
+    }
+
+    pub(crate) fn reset(&mut self) {
+        (self.pacing, self.room) = (self.first.clone(), None);
+    }
+
+    /// What is to be put in force, if that is something else than before.
+    pub(crate) fn changed(&mut self) -> Option<(Index, Quota)> {
         let wanted = self.pacing.quota();
         let before = std::mem::replace(&mut self.in_force, wanted);
         (before != wanted).then_some((self.limit, wanted))
+    }
+
+    /// What is in force.
+    pub(crate) fn in_force(&self) -> (Index, Quota) {
+        (self.limit, self.in_force)
     }
 }
 

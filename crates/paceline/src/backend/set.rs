@@ -4,9 +4,11 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use paceline_core::{ChangeError, Demand, Index, LimitKind, LimitView, Quota, Refusal, View};
+use parking_lot::Mutex;
 
 use super::ids::Ids;
-use super::{Answer, Ask, BackendError, Change, Home, LimitSpec, Remote, RemotePermit, Standing};
+use super::learn::Paces;
+use super::{Answer, Ask, BackendError, Change, Home, LimitSpec, Remote, RemotePermit, Sizing, Standing};
 use crate::error::Error;
 use crate::local::first;
 use crate::permit::Permit;
@@ -21,11 +23,13 @@ pub(crate) struct RemoteSet {
     backend: Arc<dyn Remote>,
     home: OnceLock<Arc<dyn Home>>,
     ids: Ids,
+    pub(super) paces: Mutex<Paces>,
 }
 
 impl RemoteSet {
     pub(crate) fn new(plan: Arc<Plan>, name: Arc<str>, backend: Arc<dyn Remote>) -> Self {
-        Self { plan, name, backend, home: OnceLock::new(), ids: Ids::new() }
+        let paces = Mutex::new(Paces::new(plan.described.make_paces()));
+        Self { plan, name, backend, home: OnceLock::new(), ids: Ids::new(), paces }
     }
 
     /// Where it lives; opened by the first that needs it.
@@ -39,9 +43,14 @@ impl RemoteSet {
     }
 
     fn specs(&self) -> impl Iterator<Item = (Arc<str>, LimitSpec)> + '_ {
-        self.plan.keys().iter().zip(self.plan.specs()).map(|(key, spec)| match spec {
-            Spec::Rate(quota) | Spec::Calls(quota) => (Arc::clone(key), LimitSpec::Rate(**quota)),
-            Spec::Resource(capacity) => (Arc::clone(key), LimitSpec::Resource(*capacity)),
+        let sized = self.plan.described.sizing();
+        self.plan.keys().iter().zip(self.plan.specs()).zip(0..).map(move |((key, spec), limit)| {
+            let spec = match (spec, sized) {
+                (Spec::Rate(quota) | Spec::Calls(quota), _) => LimitSpec::Rate(**quota),
+                (Spec::Resource(_), Some((place, sizing))) if place == limit => LimitSpec::Adaptive(sizing),
+                (Spec::Resource(capacity), _) => LimitSpec::Resource(*capacity),
+            };
+            (Arc::clone(key), spec)
         })
     }
 
@@ -119,18 +128,18 @@ impl RemoteSet {
     pub(crate) fn check(&self) -> Result<(), Error> {
         self.specs().try_for_each(|(_, spec)| match spec {
             LimitSpec::Rate(quota) => self.supports(&quota),
-            LimitSpec::Resource(_) => Ok(()),
+            LimitSpec::Resource(_) | LimitSpec::Adaptive(_) => Ok(()),
         })
     }
 
     pub(crate) fn snapshot(&self) -> Snapshot {
         match self.home().and_then(|home| home.standing().map_err(|error| error.named(&self.name))) {
-            Ok(Standing { view, active, members }) => {
+            Ok(Standing { view, active, members, feedback }) => {
                 let limits = self.plan.keys().iter().zip(view.limits);
                 let limits = limits.map(|(key, view)| LimitSnapshot { key: Arc::clone(key), view }).collect();
                 let View { waiting, granted, paused, closed, .. } = view;
                 let idle = Snapshot::idle(Arc::clone(&self.name), limits);
-                Snapshot { waiting, granted, active, members, paused, closed, ..idle }
+                Snapshot { waiting, granted, active, members, feedback, paused, closed, ..idle }
             }
             Err(_) => self.described(),
         }
@@ -140,7 +149,9 @@ impl RemoteSet {
         let limits = self.specs().map(|(key, spec)| {
             let (kind, capacity) = match spec {
                 LimitSpec::Rate(quota) => (LimitKind::Rate(quota), quota.capacity()),
-                LimitSpec::Resource(capacity) => (LimitKind::Resource, capacity),
+                LimitSpec::Resource(capacity) | LimitSpec::Adaptive(Sizing { most: capacity, .. }) => {
+                    (LimitKind::Resource, capacity)
+                }
             };
             LimitSnapshot { key, view: LimitView { kind, capacity, used: 0, available: capacity, debt: 0 } }
         });

@@ -64,6 +64,10 @@ impl LimitSetBuilder {
     ///
     /// There is one state a set, shared by all who have a handle: a set is a quota group. Whatever shares a quota should
     /// share a set, and nothing else should.
+    ///
+    /// So it is for a set that lives [elsewhere](Self::backend), too: all its members' attempts count together, and one
+    /// burst of refusals cuts once for all of them. [`Aimd`](crate::Aimd) without its latency guard is what can be shared:
+    /// whoever makes the set begins, with what the controller was built with.
     pub fn adaptive(mut self, controller: impl Controller + Clone + Sync + 'static) -> Self {
         self.described.level(controller);
         self
@@ -71,7 +75,7 @@ impl LimitSetBuilder {
 
     /// Lets `controller` also limit the calls a second, for services whose rate is below one a round trip: the limit
     /// `adaptive_rate` on calls, beside whatever is stated, unlimited until the first refusal. Its state is the set's, as
-    /// that of [`adaptive`](Self::adaptive).
+    /// that of [`adaptive`](Self::adaptive); not for sets that live elsewhere.
     pub fn adaptive_rate(mut self, controller: CubicRate) -> Self {
         self.described.rate(controller);
         self
@@ -79,7 +83,8 @@ impl LimitSetBuilder {
 
     /// Lets `pacing` choose the burst, guard and anchor of the stated rate limit `key`, in place of its quota, from how
     /// calls end: for a service that does not say how it counts. It starts with a small burst, and at most four calls
-    /// are in flight until the first answer. Tell it of each call's end by [`Permit::report`](crate::Permit::report)
+    /// are in flight until the first answer. Where the set lives [elsewhere](Self::backend), each member learns for itself,
+    /// and the most careful of those that are there counts for all. Tell it of each call's end by [`Permit::report`](crate::Permit::report)
     /// and, if the sender may be late, of its departure by [`Permit::sent`](crate::Permit::sent).
     ///
     /// ```
@@ -101,7 +106,8 @@ impl LimitSetBuilder {
     /// limit counts calls, at most four are in flight until an answer tells of a limit, or of none.
     ///
     /// It is the [layer](crate::tower::LimitLayer) (feature `tower`) that reads answers, by its dialect. Demands need name
-    /// none of these limits; those on tokens count only what demands name, or what is settled.
+    /// none of these limits; those on tokens count only what demands name, or what is settled. Not for sets that live
+    /// elsewhere.
     pub fn find_limits(mut self) -> Self {
         self.described.finds();
         self
@@ -135,8 +141,8 @@ impl LimitSetBuilder {
     ///
     /// # Errors
     ///
-    /// Names the limit that cannot be kept, or the key that is given twice; a set that lives elsewhere cannot be adaptive,
-    /// and its backend may refuse it: it has that set with other limits, say.
+    /// Names the limit that cannot be kept, or the key that is given twice; of a set that lives elsewhere, the controller
+    /// that cannot be shared, and what its backend says where that refuses it: it has that set with other limits, say.
     pub fn build(self) -> Result<LimitSet, Error> {
         let name = Arc::clone(&self.name);
         let set = self.template()?.make(name);
@@ -154,10 +160,13 @@ impl LimitSetBuilder {
     /// As [`build`](Self::build).
     pub fn template(self) -> Result<Template, Error> {
         let Self { name, mut limits, config, clock, hooks, mut described, backend } = self;
-        if backend.is_some() && !described.is_empty() {
-            return Err(Error::LocalOnly { set: name, what: "learning from verdicts" });
+        if backend.is_some() {
+            described.check_shared(&name)?;
         }
         described.settle_in(&name, &mut limits)?;
+        if backend.is_none() {
+            described.hold_back(&mut limits);
+        }
         let plan = Plan::new(&name, limits, config, clock, hooks, described)?;
         Ok(Template { plan: Arc::new(plan), backend })
     }

@@ -88,7 +88,7 @@ impl LimitSet {
     pub fn set_quota(&self, key: impl Named, quota: Quota) -> Result<(), Error> {
         let index = key.index(self)?;
         if let Store::Remote(remote) = &self.0 {
-            return remote.change(Change::Quota(index, quota));
+            return remote.requote(index, quota);
         }
         let local = self.local("changing a quota")?;
         let changed = local.step(|guard, now, events| {
@@ -247,6 +247,7 @@ impl LimitSet {
     pub(crate) fn sync_with(&self, key: impl Named, state: ServerState, grant: Option<&Grant>) -> Result<(), Error> {
         let index = key.index(self)?;
         if let Store::Remote(remote) = &self.0 {
+            remote.heard(index, state.remaining);
             return remote.change(Change::Sync(index, state, None));
         }
         let local = self.local("taking the service's word")?;
