@@ -1,6 +1,6 @@
 //! Limits in words, to say what differs.
 
-use paceline::backend::LimitSpec;
+use paceline::backend::{LimitSpec, Sizing};
 
 use crate::limits::Limits;
 
@@ -34,5 +34,9 @@ fn brief(spec: &LimitSpec) -> String {
             format!("{amount} per {period:?} ({:?}{burst})", quota.kind())
         }
         LimitSpec::Resource(capacity) => format!("{capacity} at once"),
+        LimitSpec::Adaptive(Sizing { most, by, .. }) => {
+            let most = if *most == u64::MAX { "any number".into() } else { format!("{most}") };
+            by.map_or(format!("{most} at once"), |rules| format!("{most} at once, learnt by {rules:?}"))
+        }
     }
 }

@@ -29,6 +29,10 @@ pub fn write(limits: &Limits, out: &mut Vec<u64>) {
                 quota.write(out);
             }
             LimitSpec::Resource(capacity) => out.extend([1, *capacity]),
+            LimitSpec::Adaptive(sizing) => {
+                out.push(2);
+                sizing.write(out);
+            }
         }
     }
 }
@@ -49,6 +53,7 @@ pub fn read(words: &mut Words<'_>) -> Option<Vec<(Arc<str>, LimitSpec)>> {
         let spec = match words.word()? {
             0 => LimitSpec::Rate(Image::read(words)?),
             1 => LimitSpec::Resource(words.word()?),
+            2 => LimitSpec::Adaptive(Image::read(words)?),
             _ => return None,
         };
         limits.push((key.into(), spec));

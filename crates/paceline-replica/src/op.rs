@@ -5,8 +5,9 @@
 
 use std::time::Duration;
 
+use paceline::backend::Report;
 use paceline_core::image::{Image, Words};
-use paceline_core::{Demand, Grant, Index, Priority, Quota, ServerState};
+use paceline_core::{Demand, Grant, Index, Priority, Quota, ServerState, Time};
 
 use crate::member::Member;
 
@@ -85,6 +86,12 @@ pub enum Op {
     Reset,
     /// No more grants.
     Close,
+    /// An attempt ended. When its permit was granted, unless its owner does not know that any more.
+    Report(Option<Time>, Report),
+    /// How carefully a member would have a quota counted.
+    Pace(Member, Index, Quota),
+    /// Nothing learnt.
+    Unlearn,
 }
 
 impl Image for Key {
@@ -209,6 +216,18 @@ impl Image for Op {
                 grant.write(out);
                 actual.write(out);
             }
+            Self::Report(began, report) => {
+                out.push(18);
+                began.write(out);
+                report.write(out);
+            }
+            Self::Pace(member, limit, quota) => {
+                out.push(19);
+                member.write(out);
+                out.push((*limit).into());
+                quota.write(out);
+            }
+            Self::Unlearn => out.push(20),
         }
     }
 
@@ -235,6 +254,9 @@ impl Image for Op {
                 let member = Member::read(words)?;
                 Self::Hold(member, (0..words.count()?).map(|_| Grant::read(words)).collect::<Option<_>>()?)
             }
+            18 => Self::Report(Option::read(words)?, Report::read(words)?),
+            19 => Self::Pace(Member::read(words)?, read_index(words)?, Quota::read(words)?),
+            20 => Self::Unlearn,
             _ => return None,
         })
     }
@@ -244,7 +266,9 @@ impl Op {
     /// The limits it names beside those of demands.
     pub(crate) fn limit(&self) -> Option<Index> {
         match self {
-            Self::Quota(limit, _) | Self::Capacity(limit, _) | Self::Sync(limit, ..) => Some(*limit),
+            Self::Quota(limit, _) | Self::Capacity(limit, _) | Self::Sync(limit, ..) | Self::Pace(_, limit, _) => {
+                Some(*limit)
+            }
             _ => None,
         }
     }

@@ -7,14 +7,15 @@
 mod image;
 #[cfg(test)]
 mod images;
+mod learn;
 mod row;
 
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
-use paceline::backend::{LimitSpec, Standing};
+use paceline::backend::{Learnt, LimitSpec, Standing};
 use paceline_core::{
-    Arrival, ChangeError, Decision, Demand, Events, Grant, Index, Limit, Order, Outcome, Refusal, Set, Ticket, Time,
+    Arrival, ChangeError, Decision, Demand, Events, Grant, Index, Order, Outcome, Quota, Refusal, Set, Ticket, Time,
     Waiter,
 };
 
@@ -34,6 +35,9 @@ pub struct Replica {
     tickets: HashMap<u128, Ticket>,
     unclaimed: BTreeMap<u128, (Member, Verdict)>,
     decided: Vec<Key>,
+    learnt: Learnt,
+    /// The quotas that were stated for limits of which a member would have them counted otherwise.
+    stated: BTreeMap<Index, Quota>,
 }
 
 /// What became of a wait.
@@ -75,17 +79,17 @@ impl Replica {
     ///
     /// That a limit makes no sense.
     pub fn of(limits: &Limits, now: Time) -> Result<Self, ChangeError> {
-        let limit = |(_, spec): &(_, LimitSpec)| match spec {
-            LimitSpec::Rate(quota) => Ok(Limit::rate(*quota, now)?),
-            LimitSpec::Resource(capacity) => Limit::resource(*capacity),
-        };
-        let limits = limits.iter().map(limit).collect::<Result<Vec<_>, _>>()?;
-        Ok(Self::new(Set::new(0, limits), now))
+        let specs: Vec<LimitSpec> = limits.iter().map(|(_, spec)| *spec).collect();
+        let limits = specs.iter().map(|spec| spec.make(now)).collect::<Result<Vec<_>, _>>()?;
+        let mut replica = Self { learnt: Learnt::new(&specs), ..Self::new(Set::new(0, limits), now) };
+        replica.resize(now, &mut Events::default());
+        Ok(replica)
     }
 
     fn new(set: Set<Key>, now: Time) -> Self {
         let (rows, unclaimed) = (BTreeMap::new(), BTreeMap::new());
-        Self { set, now, arrivals: 0, rows, tickets: HashMap::new(), unclaimed, decided: Vec::new() }
+        let (decided, learnt, stated) = (Vec::new(), Learnt::new(&[]), BTreeMap::new());
+        Self { set, now, arrivals: 0, rows, tickets: HashMap::new(), unclaimed, decided, learnt, stated }
     }
 
     /// Whether it can be applied at all: it names only what there is. Nothing else is trusted of what is read.
@@ -156,8 +160,8 @@ impl Replica {
             Op::Settle(member, grant, actual) => return self.settle(now, *member, grant.clone(), actual, events),
             Op::Clear(member) => self.clear(now, *member, events),
             Op::PassBy(member) => self.pass_by(now, *member, events),
-            Op::Quota(limit, quota) => return changed(self.set.set_quota(now, *limit, *quota, events)),
-            Op::Capacity(limit, capacity) => return changed(self.set.set_capacity(now, *limit, *capacity, events)),
+            Op::Quota(limit, quota) => return changed(self.state(now, *limit, *quota, events)),
+            Op::Capacity(limit, capacity) => return changed(self.restate(now, *limit, *capacity, events)),
             Op::Sync(limit, state, grant) => {
                 return changed(self.set.sync(now, *limit, state, grant.as_ref(), events));
             }
@@ -167,6 +171,12 @@ impl Replica {
             Op::Resume => self.set.resume(now, events),
             Op::Reset => self.set.reset(now, events),
             Op::Close => self.set.close(events),
+            Op::Report(began, report) => self.report(now, *began, report, events),
+            Op::Pace(member, limit, quota) => return changed(self.pace(now, *member, *limit, *quota, events)),
+            Op::Unlearn => {
+                self.learnt.reset();
+                self.resize(now, events);
+            }
         }
         Effect::Nothing
     }
@@ -237,6 +247,7 @@ impl Replica {
         self.cancel_all(now, member, events);
         if let Some(row) = self.rows.remove(&member) {
             self.release_row(now, &row, events);
+            row.words.keys().for_each(|limit| self.count(now, *limit, events));
         }
     }
 
@@ -258,7 +269,10 @@ impl Replica {
             self.give(member, charged);
         }
         // Last, so that nobody is granted what is held before and after.
-        if let Some(row) = before {
+        if let Some(mut row) = before {
+            if !row.words.is_empty() {
+                self.rows.entry(member).or_default().words = std::mem::take(&mut row.words);
+            }
             self.release_row(now, &row, events);
         }
     }
@@ -400,10 +414,15 @@ impl Replica {
         present
     }
 
+    /// Permits that are out.
+    fn active(&self) -> u64 {
+        self.rows.values().fold(0, |sum, row| sum.saturating_add(row.active))
+    }
+
     /// How it stands at `now`, which is not before the latest instant.
     pub fn standing(&mut self, now: Time) -> Standing {
-        let active = self.rows.values().fold(0_u64, |sum, row| sum.saturating_add(row.active));
-        Standing { view: self.set.view(now), active, members: self.present().len() }
+        let (active, feedback) = (self.active(), self.learnt.feedback());
+        Standing { view: self.set.view(now), active, members: self.present().len(), feedback }
     }
 }
 

@@ -307,11 +307,13 @@ fn within_ring(position: u64) -> usize {
 
 const SHORT: Damage = Damage("its sizes make no sense");
 
-/// The most words that an image can take: logs are full, all places are taken, and all seats hold something.
+/// The most words that an image can take: logs are full, all places are taken, and all seats hold something and have a word
+/// on everything.
 fn image_words(limits: usize, places: usize) -> usize {
-    let limit = 40 + 2 * 1_024;
+    let (learnt, limit, quota) = (40, 40 + 2 * 1_024, 13);
     let demand = 1 + 3 * limits;
-    IMAGE_HEAD + 16 + limits * limit + places * (demand + 8) + usize::from(SEATS) * (3 + limits)
+    let row = 4 + limits + limits * quota;
+    IMAGE_HEAD + 17 + learnt + limits * (limit + quota) + places * (demand + 8) + usize::from(SEATS) * row
 }
 
 /// To tell an image from anything else; against malice there is the check of every value.

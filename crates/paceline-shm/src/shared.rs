@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::task::Waker;
 use std::time::{Duration, Instant};
 
-use paceline::backend::{Answer, Ask, BackendError, BoxFuture, Change, Home, PermitId, Standing};
+use paceline::backend::{Answer, Ask, BackendError, BoxFuture, Change, Home, PermitId, Report, Standing};
 use paceline::{Clock, Priority, Time};
 use paceline_core::{Demand, Grant};
 use paceline_replica::{Effect, Op, Verdict};
@@ -98,6 +98,7 @@ enum Permit {
 enum Owed {
     Forget(PermitId),
     Settle(PermitId, Demand),
+    Report(Option<Time>, Report),
 }
 
 impl Permit {
@@ -112,6 +113,13 @@ impl Own {
         let old = self.permits.insert(permit, new);
         self.waiting -= usize::from(old.as_ref().is_some_and(Permit::waits));
         old
+    }
+
+    fn grant(&self, permit: PermitId) -> Option<&Grant> {
+        match self.permits.get(&permit.0) {
+            Some(Permit::Held { grant, .. }) => Some(grant),
+            _ => None,
+        }
     }
 
     fn is_busy(&self) -> bool {
@@ -226,6 +234,13 @@ impl Home for Shared {
         }
     }
 
+    fn report(&self, permit: PermitId, report: Report) {
+        if self.step(|step| step.report(permit, report)).is_err() && !self.membership.fork.is_gone() {
+            let began = self.own.lock().grant(permit).map(|grant| grant.at);
+            self.owe(Owed::Report(began, report));
+        }
+    }
+
     fn release(&self, permit: PermitId) -> BoxFuture<'_, Result<(), BackendError>> {
         Box::pin(async move {
             let given = self.forget_now(permit);
@@ -254,6 +269,8 @@ impl Home for Shared {
                 Change::Sync(limit, state, permit) => {
                     Op::Sync(limit, state, permit.and_then(|permit| step.grant(permit)))
                 }
+                Change::Pace(limit, quota) => Op::Pace(step.me(), limit, quota),
+                Change::Unlearn => Op::Unlearn,
                 Change::Pause(pause) => Op::Pause(pause),
                 Change::Resume => Op::Resume,
                 Change::Reset => Op::Reset,

@@ -1,5 +1,6 @@
 //! A backend that keeps its sets in memory, and can be told to fail.
 
+mod desk;
 mod shelf;
 
 use std::collections::HashMap;
@@ -10,6 +11,7 @@ use paceline::backend::{BackendError, Home, LimitSpec, Remote};
 use paceline::{Algorithm, Clock};
 use parking_lot::Mutex;
 
+use desk::Desk;
 use shelf::Shelf;
 
 /// Sets in memory, behind the seam. Cloning gives another handle, as another process would have.
@@ -76,13 +78,13 @@ impl Remote for Memory {
         let Some(shelf) = sets.get(set) else {
             let shelf = Arc::new(Shelf::new(limits, Arc::clone(&self.0.line))?);
             sets.insert(Arc::clone(set), Arc::clone(&shelf));
-            return Ok(shelf);
+            return Ok(Arc::new(Desk::at(shelf)));
         };
         let alike = |((known, there), (wanted, here)): (&Known, &Known)| known == wanted && there.is_like(here);
         if shelf.limits().len() != limits.len() || !shelf.limits().iter().zip(limits).all(alike) {
             let message = format!("`{set}` is open with other limits: {:?}, not {limits:?}", shelf.limits());
             return Err(BackendError { message, retryable: false });
         }
-        Ok(Arc::<Shelf>::clone(shelf))
+        Ok(Arc::new(Desk::at(Arc::clone(shelf))))
     }
 }

@@ -57,7 +57,7 @@ pub struct Sizing {
     pub most: u64,
     /// How many may be out until the first answer, if that is held back.
     pub first: Option<u64>,
-    /// The controller, if there is one.
+    /// The controller, if there is one: one with a latency guard cannot be shared, and is none.
     pub by: Option<AimdBuilder>,
 }
 

@@ -1,11 +1,15 @@
 //! A replica as words.
 
+use std::collections::BTreeMap;
+
+use paceline::backend::Learnt;
 use paceline_core::image::{Image, Words};
-use paceline_core::{Grant, Index, Refusal, Set};
+use paceline_core::{Grant, Index, Quota, Refusal, Set};
 
 use super::row::Row;
 use super::{Replica, Verdict};
 use crate::member::Member;
+use crate::op::Key;
 
 impl Image for Verdict {
     fn write(&self, out: &mut Vec<u64>) {
@@ -45,7 +49,10 @@ impl Image for Replica {
             member.write(out);
             out.extend([row.active, row.held.len() as u64]);
             out.extend(&row.held);
+            write_quotas(&row.words, out);
         }
+        self.learnt.write(out);
+        write_quotas(&self.stated, out);
         out.push(self.unclaimed.len() as u64);
         for (permit, (member, verdict)) in &self.unclaimed {
             permit.write(out);
@@ -63,7 +70,13 @@ impl Image for Replica {
             let (member, active) = (Member::read(words)?, words.word()?);
             let count = words.count().filter(|count| *count <= limits)?;
             let held = (0..count).map(|_| words.word()).collect::<Option<_>>()?;
-            replica.rows.insert(member, Row { active, held });
+            let words = read_quotas(&replica.set, words)?;
+            replica.rows.insert(member, Row { active, held, words });
+        }
+        replica.learnt = Learnt::read(words)?;
+        replica.stated = read_quotas(&replica.set, words)?;
+        if !replica.is_sound() {
+            return None;
         }
         for _ in 0..words.count()? {
             let (permit, member) = (u128::read(words)?, Member::read(words)?);
@@ -75,4 +88,23 @@ impl Image for Replica {
         }
         (replica.tickets.len() == replica.set.waiting()).then_some(replica)
     }
+}
+
+fn write_quotas(quotas: &BTreeMap<Index, Quota>, out: &mut Vec<u64>) {
+    out.push(quotas.len() as u64);
+    for (limit, quota) in quotas {
+        out.push((*limit).into());
+        quota.write(out);
+    }
+}
+
+/// Quotas of rates that the set has.
+fn read_quotas(set: &Set<Key>, words: &mut Words<'_>) -> Option<BTreeMap<Index, Quota>> {
+    let mut quotas = BTreeMap::new();
+    for _ in 0..words.count()? {
+        let limit = Index::try_from(words.word()?).ok()?;
+        set.limits().get(usize::from(limit))?.quota()?;
+        quotas.insert(limit, Quota::read(words)?);
+    }
+    Some(quotas)
 }

@@ -3,7 +3,8 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use paceline::{Algorithm, Anchor, Priority, Quota, ServerState};
+use paceline::backend::{Report, Sizing};
+use paceline::{Aimd, Algorithm, Anchor, Priority, Quota, ServerState, Verdict as Ended};
 use paceline_core::image::{Image, Words};
 use rand::rngs::SmallRng;
 use rand::{Rng as _, SeedableRng as _};
@@ -36,13 +37,20 @@ fn quota(random: &mut SmallRng) -> Quota {
     }
 }
 
+fn report(random: &mut SmallRng) -> Report {
+    let refused = Ended::RateLimited { retry_after: random.random_bool(0.3).then_some(Duration::from_millis(9)) };
+    let verdict = [Ended::Success, Ended::Cancelled, refused][random.random_range(0..12_usize).saturating_sub(9)];
+    Report { verdict, duration: Duration::from_millis(random.random_range(1..50)), explained: random.random_bool(0.2) }
+}
+
 impl History {
     fn new(seed: u64) -> (Self, Replica) {
         let mut random = SmallRng::seed_from_u64(seed);
-        let mut limits: Vec<_> =
-            (0..3).map(|_| Limit::rate(quota(&mut random), Time::from_nanos(1)).unwrap()).collect();
-        limits.push(Limit::resource(9).unwrap());
-        let replica = Replica::new(Set::new(0, limits), Time::from_nanos(1));
+        let mut limits: Vec<(_, LimitSpec)> =
+            (0..3).map(|at| (format!("rate-{at}").into(), LimitSpec::Rate(quota(&mut random)))).collect();
+        let by = Some(Aimd::builder().initial_concurrent(8).max_concurrent(12));
+        limits.push(("slots".into(), LimitSpec::Adaptive(Sizing { most: 9, first: Some(4), by })));
+        let replica = Replica::of(&limits, Time::from_nanos(1)).unwrap();
         (Self { random, now: 1, permits: 0, held: Vec::new(), limits: 4 }, replica)
     }
 
@@ -60,7 +68,7 @@ impl History {
         self.now += random.random_range(0..30_000_000);
         let member = member(random);
         let limit = random.random_range(0..self.limits - 1) as Index;
-        let op = match random.random_range(0..20) {
+        let op = match random.random_range(0..25) {
             0..8 => {
                 self.permits += 1;
                 let key = Key { member, permit: self.permits };
@@ -88,11 +96,16 @@ impl History {
             16 => Op::Sync(limit, ServerState { remaining: Some(2), limit: Some(7), ..ServerState::default() }, None),
             17 => Op::Cancel(self.permits),
             18 => Op::Claim((0..self.permits).collect()),
+            20..23 => {
+                Op::Report(random.random_bool(0.9).then(|| Time::from_nanos(self.now - self.now / 50)), report(random))
+            }
+            23 => Op::Pace(member, limit, quota(random)),
             _ => match random.random_range(0..6) {
                 0 => Op::Clear(member),
                 1 => Op::PassBy(member),
                 2 => Op::Reset,
                 3 => Op::Pause(Duration::from_millis(20)),
+                4 => Op::Unlearn,
                 _ => Op::Pump,
             },
         };
@@ -153,7 +166,7 @@ fn what_a_layout_version_means_does_not_change() {
         }
     }
     let digest = words(&replica).iter().fold(0_u64, |sum, word| (sum ^ word).wrapping_mul(0x100_0000_01b3));
-    assert_eq!((crate::VERSION, digest), (2, 4_981_619_256_752_565_089), "see above");
+    assert_eq!((crate::VERSION, digest), (3, 7_938_198_083_845_061_662), "see above");
 }
 
 /// Whatever the words are, reading them and going on with what was read neither panics nor hangs.

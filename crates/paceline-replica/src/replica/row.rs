@@ -1,6 +1,8 @@
-//! What one member holds.
+//! What one member holds, and has to say.
 
-use paceline_core::Demand;
+use std::collections::BTreeMap;
+
+use paceline_core::{Demand, Index, Quota};
 
 /// What a member holds.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -9,6 +11,8 @@ pub(super) struct Row {
     pub(super) active: u64,
     /// Units that these were charged, by limit.
     pub(super) held: Vec<u64>,
+    /// How carefully it would have quotas counted, by limit.
+    pub(super) words: BTreeMap<Index, Quota>,
 }
 
 impl Row {

@@ -4,7 +4,7 @@ use std::task::Waker;
 use std::time::{Duration, Instant};
 
 use paceline::Time;
-use paceline::backend::{PermitId, Standing};
+use paceline::backend::{PermitId, Report, Standing};
 use paceline_core::{Demand, Grant};
 use paceline_replica::{Effect, Key, Member, Op, Replica, Verdict};
 
@@ -246,15 +246,15 @@ impl Step<'_> {
             match owed {
                 Owed::Forget(permit) => self.give_back(permit),
                 Owed::Settle(permit, actual) => self.settle(permit, &actual),
+                Owed::Report(began, report) => {
+                    self.execute(&Op::Report(began, report));
+                }
             }
         }
     }
 
     pub(crate) fn grant(&self, permit: PermitId) -> Option<Grant> {
-        match self.own.permits.get(&permit.0) {
-            Some(Permit::Held { grant, .. }) => Some(grant.clone()),
-            _ => None,
-        }
+        self.own.grant(permit).cloned()
     }
 
     pub(super) fn permit(&mut self, permit: PermitId) -> Option<&mut Permit> {
@@ -271,6 +271,12 @@ impl Step<'_> {
         if let (Effect::Settled(corrected), Some(Permit::Held { grant, .. })) = (corrected, self.permit(permit)) {
             *grant = corrected;
         }
+    }
+
+    /// An attempt ended; of a permit that was lost meanwhile it is not known when it began.
+    pub(crate) fn report(&mut self, permit: PermitId, report: Report) {
+        let began = self.own.grant(permit).map(|grant| grant.at);
+        self.execute(&Op::Report(began, report));
     }
 
     pub(crate) fn give_back(&mut self, permit: PermitId) {

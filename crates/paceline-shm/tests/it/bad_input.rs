@@ -57,7 +57,7 @@ fn what_was_left_behind_goes_on() {
 fn another_version_is_named() {
     let directory = left_behind();
     patch(&file(directory.path()), 1, 7);
-    says(&refusal(directory.path()), &["layout 7", "knows 2", "different versions", "remove"]);
+    says(&refusal(directory.path()), &["layout 7", "knows 3", "different versions", "remove"]);
 }
 
 #[test]

@@ -6,10 +6,11 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use paceline::backend::{Answer, Ask, BackendError, Change, Home, LimitSpec, PermitId, Remote as _};
-use paceline::{Algorithm, Anchor, ManualClock, Priority, Quota, Reset, ServerState, Time};
+use paceline::backend::{Answer, Ask, BackendError, Change, Home, LimitSpec, PermitId, Remote as _, Report, Sizing};
+use paceline::{Aimd, AimdBuilder, Algorithm, Anchor, ManualClock, Priority, Quota, Reset, ServerState, Time, Verdict};
 use paceline_core::{
-    Arrival, Decision, Demand, Events, Grant, Index, Limit, Order, Outcome, Refusal, Set, Ticket, Waiter,
+    Arrival, Controller as _, Decision, Demand, Events, Grant, Index, Order, Outcome, Refusal, Sample, Set, Ticket,
+    Waiter,
 };
 use paceline_shm::Options;
 use rand::rngs::SmallRng;
@@ -19,12 +20,20 @@ use crate::support::{self, directory};
 
 const STEPS: usize = 400;
 
+/// The capacity that is stated.
+const MOST: u64 = 9;
+
 /// Core's own set, driven as simply as can be.
 struct Reference {
     set: Set<u128>,
     arrivals: u64,
     waiting: BTreeMap<u128, Ticket>,
     held: HashMap<u128, Grant>,
+    aimd: Aimd,
+    /// The resource that is sized, and what it never exceeds.
+    sized: (Index, u64),
+    stated: BTreeMap<Index, Quota>,
+    words: BTreeMap<(Index, usize), Quota>,
 }
 
 /// What became of a demand.
@@ -94,11 +103,50 @@ impl Reference {
         }
     }
 
-    fn change(&mut self, now: Time, change: Change) {
+    fn report(&mut self, now: Time, permit: u128, report: Report) {
+        let Report { verdict, duration, explained } = report;
+        let sample = Sample { verdict, began: self.held[&permit].at, duration, in_flight: self.held.len() as u64 };
+        if !explained {
+            self.aimd.update(&sample, now);
+        }
+        if let Verdict::RateLimited { retry_after: Some(pause) } = verdict {
+            self.set.pause(now, pause, &mut Events::default());
+        }
+        self.resize(now);
+    }
+
+    fn resize(&mut self, now: Time) {
+        let (limit, most) = self.sized;
+        self.set.set_capacity(now, limit, self.aimd.level().min(most), &mut Events::default()).unwrap();
+    }
+
+    fn count(&mut self, now: Time, limit: Index) {
+        let words = self.words.iter().filter(|((of, _), _)| *of == limit).map(|(_, word)| *word);
+        let quota = self.stated[&limit].counted_as(words);
+        if self.set.limits()[usize::from(limit)].quota() != Some(&quota) {
+            self.set.set_quota(now, limit, quota, &mut Events::default()).unwrap();
+        }
+    }
+
+    fn change(&mut self, now: Time, member: usize, change: Change) {
         let (set, events) = (&mut self.set, &mut Events::default());
         match change {
-            Change::Quota(limit, quota) => set.set_quota(now, limit, quota, events).unwrap(),
-            Change::Capacity(limit, capacity) => set.set_capacity(now, limit, capacity, events).unwrap(),
+            Change::Quota(limit, quota) => {
+                self.stated.insert(limit, quota);
+                if self.words.keys().any(|(of, _)| *of == limit) {
+                    self.count(now, limit);
+                } else {
+                    set.set_quota(now, limit, quota, events).unwrap();
+                }
+            }
+            Change::Capacity(limit, capacity) => {
+                self.sized = (limit, capacity);
+                self.resize(now);
+            }
+            Change::Pace(limit, quota) => {
+                self.words.insert((limit, member), quota);
+                self.count(now, limit);
+            }
             Change::Sync(limit, state, permit) => {
                 let grant = permit.and_then(|permit| self.held.get(&permit.0));
                 set.sync(now, limit, &state, grant, events).unwrap();
@@ -149,12 +197,17 @@ impl Both {
             let home = shm.open(&"set".into(), limits).unwrap();
             (shm, home)
         });
-        let made = limits.iter().map(|(_, spec)| match spec {
-            LimitSpec::Rate(quota) => Limit::rate(*quota, clock.now()).unwrap(),
-            LimitSpec::Resource(capacity) => Limit::resource(*capacity).unwrap(),
-        });
-        let set = Set::new(1, made.collect::<Vec<_>>());
-        let reference = Reference { set, arrivals: 0, waiting: BTreeMap::new(), held: HashMap::new() };
+        let made = limits.iter().map(|(_, spec)| spec.make(clock.now()).unwrap());
+        let (set, held) = (Set::new(1, made.collect::<Vec<_>>()), HashMap::new());
+        let rate = |(limit, (_, spec)): (Index, &(_, LimitSpec))| match spec {
+            LimitSpec::Rate(quota) => Some((limit, *quota)),
+            _ => None,
+        };
+        let (stated, words) = ((0..).zip(limits).filter_map(rate).collect(), BTreeMap::new());
+        let (aimd, sized) = (sizing().build().unwrap(), (limits.len() as Index - 1, MOST));
+        let waiting = BTreeMap::new();
+        let mut reference = Reference { set, arrivals: 0, waiting, held, aimd, sized, stated, words };
+        reference.resize(clock.now());
         Self { clock, members, asking: BTreeMap::new(), owners: HashMap::new(), reference, next: 1 }
     }
 
@@ -215,6 +268,8 @@ impl Both {
             let standing = home.standing().unwrap();
             assert_eq!(standing.view, expected);
             assert_eq!(standing.active, self.reference.held.len() as u64);
+            assert_eq!(standing.feedback.level, Some(self.reference.aimd.level()));
+            assert_eq!(standing.feedback.cuts, self.reference.aimd.cuts());
         }
     }
 
@@ -248,10 +303,15 @@ impl Both {
             }
             (76..84, permit) => {
                 let change = change(random, limits, permit);
-                self.reference.change(now, change);
                 // A permit's answer is its owner's to tell of.
                 let member = permit.map_or(random.random_range(0..2), |permit| self.owners[&permit]);
+                self.reference.change(now, member, change);
                 self.members[member].1.change(change).unwrap();
+            }
+            (84..92, Some(permit)) => {
+                let report = report(random);
+                self.reference.report(now, permit, report);
+                self.members[self.owners[&permit]].1.report(PermitId(permit), report);
             }
             _ => {
                 let nanos = [1, 1_000_000, 50_000_000, 400_000_000][random.random_range(0..4)];
@@ -282,7 +342,14 @@ fn change(random: &mut SmallRng, limits: &[(Arc<str>, LimitSpec)], permit: Optio
         (0, _) => Change::Pause(Duration::from_millis(random.random_range(1..300))),
         (1, _) => Change::Resume,
         (2, _) => Change::Reset,
-        (_, LimitSpec::Resource(_)) => Change::Capacity(limit as Index, random.random_range(1..10)),
+        (_, LimitSpec::Adaptive(_) | LimitSpec::Resource(_)) => {
+            Change::Capacity(limit as Index, random.random_range(1..10))
+        }
+        (6..8, LimitSpec::Rate(quota)) => {
+            let guarded = quota.guard(Duration::from_millis(random.random_range(0..40)));
+            let window = quota.kind() == Algorithm::SlidingWindow && random.random_bool(0.5);
+            Change::Pace(limit as Index, if window { guarded.paced(random.random_range(6..20)) } else { guarded })
+        }
         (3..6, _) => Change::Quota(limit as Index, quota(random)),
         _ => {
             let reset =
@@ -295,6 +362,18 @@ fn change(random: &mut SmallRng, limits: &[(Arc<str>, LimitSpec)], permit: Optio
     }
 }
 
+/// The least that fits the largest demand is seldom in force, so waits are refused too.
+fn sizing() -> AimdBuilder {
+    Aimd::builder().initial_concurrent(8).min_concurrent(3).max_concurrent(12).recovery_threshold(3)
+}
+
+fn report(random: &mut SmallRng) -> Report {
+    let pause = random.random_bool(0.3).then(|| Duration::from_millis(random.random_range(1..300)));
+    let refused = Verdict::RateLimited { retry_after: pause };
+    let verdict = if random.random_bool(0.2) { refused } else { Verdict::Success };
+    Report { verdict, duration: Duration::from_millis(5), explained: random.random_bool(0.1) }
+}
+
 #[test]
 fn random_histories_give_the_decisions_of_core() {
     for seed in 0..support::soaked(30, 1_000) {
@@ -305,7 +384,7 @@ fn random_histories_give_the_decisions_of_core() {
         for number in 0..random.random_range(1..4) {
             limits.push((format!("rate-{number}").into(), LimitSpec::Rate(quota(random))));
         }
-        limits.push(("slots".into(), LimitSpec::Resource(random.random_range(2..9))));
+        limits.push(("slots".into(), LimitSpec::Adaptive(Sizing { most: MOST, first: None, by: Some(sizing()) })));
         let mut both = Both::new(directory.path(), &limits);
         for _ in 0..STEPS {
             both.step(random, &limits);

@@ -68,6 +68,7 @@ fn a_stranger_can_look() {
         described = match limit {
             paceline::backend::LimitSpec::Rate(quota) => described.rate(key, quota),
             paceline::backend::LimitSpec::Resource(capacity) => described.resource(key, capacity),
+            other @ paceline::backend::LimitSpec::Adaptive(_) => panic!("{other:?}"),
         };
     }
     let seen = described.backend(stranger).build().unwrap().snapshot();

@@ -1,13 +1,13 @@
 //! One set in memory: core's engine under a lock, with permits by their ids.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
 use paceline::Time;
-use paceline::backend::{Answer, Ask, BackendError, BoxFuture, Change, Home, LimitSpec, PermitId, Standing};
+use paceline::backend::{Answer, Ask, BackendError, Change, Learnt, LimitSpec, PermitId, Report, Standing};
 use paceline_core::{
-    Arrival, ChangeError, Decision, Demand, Events, Grant, Limit, Order, Outcome, Set, Ticket, Waiter,
+    Arrival, ChangeError, Decision, Demand, Events, Grant, Index, Order, Outcome, Quota, Set, Ticket, Verdict, Waiter,
 };
 use parking_lot::Mutex;
 use tokio::sync::Notify;
@@ -15,21 +15,26 @@ use tokio::sync::Notify;
 use super::Line;
 
 /// How long an asker is kept before it is told to ask again: what a hint that gets lost costs.
-const HINT: Duration = Duration::from_millis(250);
+pub(super) const HINT: Duration = Duration::from_millis(250);
 
 #[derive(Debug)]
 pub(super) struct Shelf {
     limits: Vec<(Arc<str>, LimitSpec)>,
     state: Mutex<State>,
-    changed: Notify,
-    line: Arc<Line>,
+    pub(super) changed: Notify,
+    pub(super) line: Arc<Line>,
 }
 
 #[derive(Debug)]
-struct State {
+pub(super) struct State {
     set: Set<()>,
     permits: HashMap<PermitId, Permit>,
     arrivals: u64,
+    learnt: Learnt,
+    /// The quotas that were stated, and how carefully members would have them counted.
+    stated: BTreeMap<Index, Quota>,
+    words: BTreeMap<(Index, u64), Quota>,
+    members: u64,
 }
 
 #[derive(Debug)]
@@ -41,13 +46,13 @@ enum Permit {
 impl Shelf {
     pub(super) fn new(limits: &[(Arc<str>, LimitSpec)], line: Arc<Line>) -> Result<Self, BackendError> {
         let now = line.clock.now();
-        let make = |(_, spec): &(Arc<str>, LimitSpec)| match spec {
-            LimitSpec::Rate(quota) => Limit::rate(*quota, now).map_err(ChangeError::from),
-            LimitSpec::Resource(capacity) => Limit::resource(*capacity),
-        };
-        let made: Result<Vec<_>, _> = limits.iter().map(make).collect();
+        let specs: Vec<LimitSpec> = limits.iter().map(|(_, spec)| *spec).collect();
+        let made: Result<Vec<_>, _> = specs.iter().map(|spec| spec.make(now)).collect();
         let made = made.map_err(|error| BackendError { message: error.to_string(), retryable: false })?;
-        let state = State { set: Set::new(0, made), permits: HashMap::new(), arrivals: 0 };
+        let stated = made.iter().zip(0..).filter_map(|(limit, at)| Some((at, *limit.quota()?))).collect();
+        let (set, learnt, words) = (Set::new(0, made), Learnt::new(&specs), BTreeMap::new());
+        let mut state = State { set, permits: HashMap::new(), arrivals: 0, learnt, stated, words, members: 0 };
+        state.resize(now);
         Ok(Self { limits: limits.to_vec(), state: Mutex::new(state), changed: Notify::new(), line })
     }
 
@@ -60,13 +65,13 @@ impl Shelf {
     }
 
     /// One step; what it gives room to is a reason for everybody to look again.
-    fn step<R>(&self, call: impl FnOnce(&mut State, Time) -> R) -> R {
+    pub(super) fn step<R>(&self, call: impl FnOnce(&mut State, Time) -> R) -> R {
         let result = call(&mut self.state.lock(), self.line.clock.now());
         self.changed.notify_waiters();
         result
     }
 
-    fn ask(&self, ask: &Ask) -> Answer {
+    pub(super) fn ask(&self, ask: &Ask) -> Answer {
         self.state.lock().ask(self.line.clock.now(), ask)
     }
 }
@@ -131,13 +136,13 @@ impl State {
     }
 
     /// The asker knows of its permit.
-    fn tell(&mut self, permit: PermitId) {
+    pub(super) fn tell(&mut self, permit: PermitId) {
         if let Some(Permit::Held { told, .. }) = self.permits.get_mut(&permit) {
             *told = true;
         }
     }
 
-    fn give_back(&mut self, now: Time, permit: PermitId) {
+    pub(super) fn give_back(&mut self, now: Time, permit: PermitId) {
         let mut events = Events::default();
         match self.permits.remove(&permit) {
             None => {}
@@ -150,18 +155,31 @@ impl State {
         }
     }
 
-    fn settle(&mut self, now: Time, permit: PermitId, actual: &Demand) {
+    pub(super) fn settle(&mut self, now: Time, permit: PermitId, actual: &Demand) {
         let Some(Permit::Held { grant, .. }) = self.permits.get_mut(&permit) else { return };
         for part in actual.parts() {
             self.set.settle(now, grant, part.limit, part.units, &mut Events::default());
         }
     }
 
-    fn change(&mut self, now: Time, change: Change) -> Result<(), ChangeError> {
+    pub(super) fn change(&mut self, now: Time, member: u64, change: Change) -> Result<(), ChangeError> {
         let (set, events) = (&mut self.set, &mut Events::default());
         match change {
-            Change::Quota(limit, quota) => set.set_quota(now, limit, quota, events)?,
-            Change::Capacity(limit, capacity) => set.set_capacity(now, limit, capacity, events)?,
+            Change::Quota(limit, quota) => {
+                self.stated.insert(limit, quota);
+                self.count(now, limit)?;
+            }
+            Change::Capacity(limit, capacity) => {
+                set.set_capacity(now, limit, self.learnt.restated(limit, capacity), events)?;
+            }
+            Change::Pace(limit, quota) => {
+                self.words.insert((limit, member), quota);
+                self.count(now, limit)?;
+            }
+            Change::Unlearn => {
+                self.learnt.reset();
+                self.resize(now);
+            }
             Change::Sync(limit, state, permit) => {
                 let grant = match permit.and_then(|permit| self.permits.get(&permit)) {
                     Some(Permit::Held { grant, .. }) => Some(grant),
@@ -179,65 +197,48 @@ impl State {
         }
         Ok(())
     }
-}
 
-impl Home for Shelf {
-    fn acquire<'a>(&'a self, ask: &'a Ask) -> BoxFuture<'a, Result<Answer, BackendError>> {
-        Box::pin(async move {
-            loop {
-                self.line.reachable()?;
-                let changed = self.changed.notified();
-                let answer = self.ask(ask);
-                if matches!(answer, Answer::Wait(wait) if wait >= HINT) {
-                    // A change anywhere is a reason to look again, and so is that one may have been missed.
-                    let _ = tokio::time::timeout(HINT, changed).await;
-                    continue;
-                }
-                let answer = self.line.answered(answer)?;
-                if answer == Answer::Granted {
-                    self.state.lock().tell(ask.permit);
-                }
-                return Ok(answer);
-            }
-        })
-    }
-
-    fn try_acquire(&self, ask: &Ask) -> Result<Answer, BackendError> {
-        self.line.reachable()?;
-        let answer = self.ask(ask);
-        match answer {
-            Answer::Wait(_) => self.step(|state, now| state.give_back(now, ask.permit)),
-            _ => self.state.lock().tell(ask.permit),
+    /// An attempt ended: counted, learnt from and, where it was refused for a time, everybody paused.
+    pub(super) fn report(&mut self, now: Time, permit: PermitId, report: &Report) {
+        let began = match self.permits.get(&permit) {
+            Some(Permit::Held { grant, .. }) => Some(grant.at),
+            _ => None,
+        };
+        self.learnt.update(report, began, self.held() as u64, now);
+        if let Verdict::RateLimited { retry_after: Some(pause) } = report.verdict {
+            self.set.pause(now, pause, &mut Events::default());
         }
-        Ok(answer)
+        self.resize(now);
     }
 
-    fn settle(&self, permit: PermitId, actual: Demand) {
-        self.step(|state, now| state.settle(now, permit, &actual));
+    fn resize(&mut self, now: Time) {
+        if let Some((limit, capacity)) = self.learnt.capacity() {
+            let sized = self.set.set_capacity(now, limit, capacity, &mut Events::default());
+            sized.expect("a resource, and at least one");
+        }
     }
 
-    fn release(&self, permit: PermitId) -> BoxFuture<'_, Result<(), BackendError>> {
-        Box::pin(async move {
-            self.line.reachable()?;
-            self.forget(permit);
-            self.line.answered(())
-        })
+    /// Puts in force what was stated, counted as carefully as anybody who is there would have it.
+    fn count(&mut self, now: Time, limit: Index) -> Result<(), ChangeError> {
+        let stated = self.stated.get(&limit).ok_or(ChangeError::NotARate)?;
+        let words = self.words.iter().filter(|((of, _), _)| *of == limit).map(|(_, word)| *word);
+        self.set.set_quota(now, limit, stated.counted_as(words), &mut Events::default())
     }
 
-    fn forget(&self, permit: PermitId) {
-        self.step(|state, now| state.give_back(now, permit));
+    pub(super) fn join(&mut self) -> u64 {
+        self.members += 1;
+        self.members
     }
 
-    fn change(&self, change: Change) -> Result<(), BackendError> {
-        self.line.reachable()?;
-        let changed = self.step(|state, now| state.change(now, change));
-        changed.map_err(|error| BackendError { message: error.to_string(), retryable: false })
+    /// A member has no say any more.
+    pub(super) fn leave(&mut self, now: Time, member: u64) {
+        self.words.retain(|(_, of), _| *of != member);
+        let limits: Vec<Index> = self.stated.keys().copied().collect();
+        limits.into_iter().for_each(|limit| self.count(now, limit).expect("it was in force before"));
     }
 
-    fn standing(&self) -> Result<Standing, BackendError> {
-        self.line.reachable()?;
-        let mut state = self.state.lock();
-        let view = state.set.view(self.line.clock.now());
-        Ok(Standing { view, active: state.held() as u64, members: 1 })
+    pub(super) fn standing(&mut self, now: Time) -> Standing {
+        let (active, feedback) = (self.held() as u64, self.learnt.feedback());
+        Standing { view: self.set.view(now), active, members: 1, feedback }
     }
 }

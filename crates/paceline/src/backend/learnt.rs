@@ -5,7 +5,7 @@
 //! to the same, to the bit.
 
 use paceline_core::image::{Image, Words};
-use paceline_core::{Aimd, Controller as _, Index, Sample, Time, Verdict};
+use paceline_core::{Aimd, AimdBuilder, Controller as _, Index, Sample, Time, Verdict};
 
 use super::{LimitSpec, Report, Sizing};
 use crate::adapt::{Feedback, Verdicts};
@@ -52,7 +52,7 @@ impl Learnt {
             LimitSpec::Rate(_) | LimitSpec::Resource(_) => None,
         });
         let level = sized.map(|(limit, Sizing { most, first, by })| {
-            let controller = by.and_then(|rules| rules.build().ok());
+            let controller = by.filter(|rules| !rules.has_latency_guard()).and_then(|rules| rules.build().ok());
             Level { limit, most, first, controller }
         });
         Self { verdicts: Verdicts::default(), in_flight: 0, level }
@@ -167,6 +167,8 @@ impl Image for Sizing {
     }
 
     fn read(words: &mut Words<'_>) -> Option<Self> {
-        Some(Self { most: words.word()?, first: Option::read(words)?, by: Option::read(words)? })
+        let (most, first) = (words.word()?, Option::read(words)?);
+        let by = Option::<AimdBuilder>::read(words)?;
+        by.is_none_or(|rules| !rules.has_latency_guard()).then_some(Self { most, first, by })
     }
 }
