@@ -110,7 +110,7 @@ pub async fn all<P: Place, F: Future<Output = P>>(fresh: impl Fn() -> F) {
             the_service_has_the_last_word resets closing_ends_all_waits wrong_changes_change_nothing;
         learning: one_burst_cuts_once it_grows_only_where_it_is_used verdicts_are_counted_once
             a_refusal_cuts_and_pauses what_is_stated_is_the_most what_is_learnt_can_be_forgotten one_guard_holds_for_all
-            others_have_to_learn_alike;
+            batches_learn_together others_have_to_learn_alike;
         windows: no_window_holds_more_than_promised a_window_is_exact_to_the_instant charges_are_held_until_completion;
         seam: asking_again_charges_once giving_back_twice_gives_once names_what_differs what_it_cannot_count_is_refused;
     }

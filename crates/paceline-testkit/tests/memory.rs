@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use paceline::backend::Remote;
-use paceline::{Error, LimitSet, Quota};
+use paceline::{Error, LimitKind, LimitSet, Pacing, Permit, Quota, Verdict};
 use paceline_testkit::conformance::{self, Behind, InProcess};
 use paceline_testkit::memory::Memory;
 
@@ -73,4 +73,47 @@ fn sets_that_live_elsewhere_are_not_joined_or_pooled() {
     assert!(matches!(LimitSet::all([&set]), Err(Error::NotJoinable { .. })));
     let pool = paceline::LimitPool::builder("pool").member(set).build();
     assert!(matches!(pool, Err(Error::LocalOnly { .. })));
+}
+
+/// Calls that this member paces for itself.
+fn paced(memory: &Memory) -> LimitSet {
+    let (quota, backend): (_, Arc<dyn Remote>) = (Quota::per_second(50), Arc::new(memory.clone()));
+    let set = LimitSet::builder("paced").calls(quota).pacing("calls", Pacing::new(quota).unwrap());
+    set.backend(backend).build().unwrap()
+}
+
+fn guard(set: &LimitSet) -> Duration {
+    match set.snapshot().limit("calls").unwrap().kind {
+        LimitKind::Rate(quota) => quota.guard_pad(),
+        LimitKind::Resource => panic!("a rate"),
+    }
+}
+
+/// The call of a permit leaves 20 ms after its admission.
+async fn leaves_late(permit: &Permit<'_>) {
+    tokio::time::sleep(Duration::from_millis(20)).await;
+    permit.sent();
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_leaves_has_no_say_any_more() {
+    let memory = Memory::default();
+    let (set, other) = (paced(&memory), paced(&memory));
+    leaves_late(&set.acquire(()).await.unwrap()).await;
+    assert_eq!(guard(&other), Duration::from_millis(30));
+    drop(set);
+    assert_eq!(guard(&other), Duration::from_millis(10), "as it was stated");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_backend_that_was_away_is_told_later() {
+    let memory = Memory::default();
+    let set = paced(&memory);
+    let permit = set.acquire(()).await.unwrap();
+    memory.set_away(true);
+    leaves_late(&permit).await;
+    memory.set_away(false);
+    assert_eq!(guard(&set), Duration::from_millis(10), "it could not be told");
+    permit.report(Verdict::Success);
+    assert_eq!(guard(&set), Duration::from_millis(30));
 }

@@ -1,10 +1,11 @@
 //! What a set learns from how attempts end is everybody's.
 
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use paceline::{
-    Aimd, AimdBuilder, CubicRate, Error, Gradient, LimitKind, LimitSet, LimitSetBuilder, Pacing, Permit, Quota,
-    Snapshot, Verdict,
+    Aimd, AimdBuilder, Attempt, Batch, CubicRate, Error, Gradient, LimitKind, LimitSet, LimitSetBuilder, Pacing,
+    Permit, Quota, Retry, Snapshot, Verdict,
 };
 use tokio::time::sleep;
 
@@ -183,6 +184,35 @@ pub(super) async fn one_guard_holds_for_all(place: &impl Place) {
     let calls = other.snapshot().limits.remove(0).view;
     assert!(matches!(calls.kind, LimitKind::Rate(quota) if quota.amount() == 30), "{calls:?}");
     assert!(late.contains(&guard(&other)), "what was learnt stays: {:?}", guard(&other));
+}
+
+/// Two batches that know nothing of each other find the level of the service that both call.
+pub(super) async fn batches_learn_together(place: &impl Place) {
+    const ROOM: usize = 6;
+    let (set, other) = both(place).await;
+    let (running, refused) = (AtomicUsize::new(0), AtomicU64::new(0));
+    let call = async |attempt: Attempt| {
+        let room = running.fetch_add(1, Ordering::SeqCst) < ROOM;
+        if room {
+            sleep(Duration::from_millis(10)).await;
+        } else {
+            refused.fetch_add(1, Ordering::SeqCst);
+            attempt.report(REFUSED);
+        }
+        running.fetch_sub(1, Ordering::SeqCst);
+        if room { Ok(()) } else { Err("too many at once") }
+    };
+    let batch = |set: &LimitSet| Batch::over(set).retry(Retry::attempts(30)).run(0..60, |_, attempt| call(attempt));
+    let (one, two) = tokio::join!(batch(&set), batch(&other));
+    for answers in [one, two] {
+        answers.expect("it runs").into_values().expect("each is tried until it is answered");
+    }
+    settle_down().await;
+    let feedback = set.snapshot().feedback;
+    let refused = refused.into_inner();
+    assert!(refused > 0 && feedback.cuts > 0 && feedback.cuts <= refused, "{feedback:?}, {refused} refused");
+    assert_eq!((feedback.verdicts.success, feedback.verdicts.rate_limited), (120, refused));
+    assert_eq!(other.snapshot().feedback, feedback);
 }
 
 /// Members that would learn otherwise are told so, and what cannot be shared is not taken.

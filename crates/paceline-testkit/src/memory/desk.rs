@@ -15,7 +15,7 @@ pub(super) struct Desk {
 
 impl Desk {
     pub(super) fn at(shelf: Arc<Shelf>) -> Self {
-        let member = shelf.step(|state, _| state.join());
+        let member = shelf.look(|state, _| state.join());
         Self { shelf, member }
     }
 }
@@ -40,7 +40,7 @@ impl Home for Desk {
                 }
                 let answer = self.shelf.line.answered(answer)?;
                 if answer == Answer::Granted {
-                    self.shelf.step(|state, _| state.tell(ask.permit));
+                    self.shelf.look(|state, _| state.tell(ask.permit));
                 }
                 return Ok(answer);
             }
@@ -52,7 +52,7 @@ impl Home for Desk {
         let answer = self.shelf.ask(ask);
         match answer {
             Answer::Wait(_) => self.shelf.step(|state, now| state.give_back(now, ask.permit)),
-            _ => self.shelf.step(|state, _| state.tell(ask.permit)),
+            _ => self.shelf.look(|state, _| state.tell(ask.permit)),
         }
         Ok(answer)
     }
@@ -85,6 +85,6 @@ impl Home for Desk {
 
     fn standing(&self) -> Result<Standing, BackendError> {
         self.shelf.line.reachable()?;
-        Ok(self.shelf.step(|state, now| state.standing(now)))
+        Ok(self.shelf.look(|state, now| state.standing(now)))
     }
 }

@@ -66,9 +66,14 @@ impl Shelf {
 
     /// One step; what it gives room to is a reason for everybody to look again.
     pub(super) fn step<R>(&self, call: impl FnOnce(&mut State, Time) -> R) -> R {
-        let result = call(&mut self.state.lock(), self.line.clock.now());
+        let result = self.look(call);
         self.changed.notify_waiters();
         result
+    }
+
+    /// The same for what gives no room.
+    pub(super) fn look<R>(&self, call: impl FnOnce(&mut State, Time) -> R) -> R {
+        call(&mut self.state.lock(), self.line.clock.now())
     }
 
     pub(super) fn ask(&self, ask: &Ask) -> Answer {
