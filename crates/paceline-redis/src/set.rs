@@ -6,7 +6,7 @@ use std::future::poll_fn;
 use std::sync::Arc;
 use std::time::Instant;
 
-use paceline::backend::{Answer, Ask, BackendError, BoxFuture, Change, Home, PermitId, Standing};
+use paceline::backend::{Answer, Ask, BackendError, BoxFuture, Change, Home, PermitId, Report, Standing};
 use paceline_core::Demand;
 
 use crate::handle::Inner;
@@ -57,6 +57,10 @@ impl Home for Set {
 
     fn settle(&self, permit: PermitId, actual: Demand) {
         self.shared.with(|state| state.settle(permit, &actual));
+    }
+
+    fn report(&self, permit: PermitId, report: Report) {
+        self.shared.with(|state| state.report(permit, report));
     }
 
     fn release(&self, permit: PermitId) -> BoxFuture<'_, Result<(), BackendError>> {

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use paceline::backend::BackendError;
 use paceline_core::image::Image as _;
-use paceline_core::{Demand, Grant};
+use paceline_core::{Demand, Grant, Index};
 use paceline_replica::{Key, Op};
 use tokio::sync::oneshot;
 
@@ -25,6 +25,8 @@ pub(super) enum Todo {
     /// A grant that nobody wants.
     Undo(Grant),
     Stock,
+    /// How carefully we would have a quota counted.
+    Pace(Index),
     Change(Op),
     Op(Op),
 }
@@ -101,6 +103,10 @@ impl State {
                 Todo::Cancel(permit) => (Op::Cancel(permit), Tag::Done(None)),
                 Todo::Undo(grant) => (Op::Undo(me, grant), Tag::Done(None)),
                 Todo::Stock => (self.stock.ask(me), Tag::Stock),
+                Todo::Pace(limit) => {
+                    let Some(word) = self.words.get(&limit) else { continue };
+                    (Op::Pace(me, limit, *word), Tag::Done(None))
+                }
                 Todo::Change(op) => (op.clone(), Tag::Change(op)),
                 Todo::Op(op) => (op, Tag::Done(None)),
             };
@@ -124,6 +130,7 @@ impl State {
             let held = self.permits.values().filter_map(Permit::grant).cloned().collect();
             self.todo.push(Todo::Op(Op::Hold(self.me, held)));
         }
+        self.todo.extend(self.words.keys().copied().map(Todo::Pace));
         for tag in tags {
             match tag {
                 Tag::Change(op) => self.todo.push(Todo::Change(op)),

@@ -1,12 +1,12 @@
 //! What is known here of a set.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::task::Waker;
 use std::time::{Duration, Instant};
 
-use paceline::backend::{BackendError, Change, Standing};
-use paceline_core::Time;
+use paceline::backend::{BackendError, Change, PermitId, Report, Standing};
+use paceline_core::{Index, Quota, Time};
 use paceline_replica::{Member, Op, Replica};
 
 use super::batch::{Sent, Todo};
@@ -32,6 +32,8 @@ pub(crate) struct State {
     /// By which connection news come.
     pub(super) listening: u64,
     pub(super) permits: HashMap<u128, Permit>,
+    /// How carefully quotas are to be counted, as far as this process has a say.
+    pub(super) words: BTreeMap<Index, Quota>,
     pub(super) todo: Vec<Todo>,
     /// The number of the last batch.
     pub(super) batch: u64,
@@ -89,6 +91,7 @@ impl State {
             joined: false,
             listening: 0,
             permits: HashMap::new(),
+            words: BTreeMap::new(),
             todo: Vec::new(),
             batch: 0,
             claims: Vec::new(),
@@ -150,10 +153,22 @@ impl State {
             Change::Resume => Op::Resume,
             Change::Reset => Op::Reset,
             Change::Close => Op::Close,
+            Change::Pace(limit, quota) => {
+                self.words.insert(limit, quota);
+                self.later(Todo::Pace(limit));
+                return Ok(());
+            }
+            Change::Unlearn => Op::Unlearn,
             _ => return Ok(()),
         };
         self.later(Todo::Change(op));
         Ok(())
+    }
+
+    /// An attempt ended; of a permit that was lost it is not known when it began.
+    pub(crate) fn report(&mut self, permit: PermitId, report: Report) {
+        let began = self.permits.get(&permit.0).and_then(Permit::grant).map(|grant| grant.at);
+        self.later(Todo::Change(Op::Report(began, report)));
     }
 
     pub(crate) fn standing(&mut self, now: Instant) -> Result<Standing, BackendError> {

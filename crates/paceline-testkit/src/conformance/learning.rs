@@ -25,7 +25,7 @@ fn described() -> LimitSetBuilder {
 async fn both(place: &impl Place) -> (LimitSet, LimitSet) {
     let set = made(place, described());
     let other = place.other(&set, described()).expect("the same description");
-    settle_down().await;
+    settle_down(place).await;
     (set, other)
 }
 
@@ -58,17 +58,17 @@ pub(super) async fn one_burst_cuts_once(place: &impl Place) {
     let burst = held(&set, &other, 4).await;
     assert!(is_not_now(other.try_acquire(())), "eight are out");
     burst.iter().for_each(|permit| permit.report(REFUSED));
-    settle_down().await;
+    settle_down(place).await;
     stands_at(&set, &other, 4, 1);
     assert_eq!(other.snapshot().feedback.verdicts.rate_limited, 8);
     assert_eq!(set.snapshot().limit("concurrency").expect("it is there").debt, 4);
     drop(burst);
-    settle_down().await;
+    settle_down(place).await;
     let second = held(&set, &other, 2).await;
     assert!(is_not_now(set.try_acquire(())) && is_not_now(other.try_acquire(())), "four are out");
     second[1].report(REFUSED);
     drop(second);
-    settle_down().await;
+    settle_down(place).await;
     stands_at(&set, &other, 2, 2);
 }
 
@@ -78,15 +78,15 @@ pub(super) async fn it_grows_only_where_it_is_used(place: &impl Place) {
     for _ in 0..30 {
         soon(set.acquire(())).await.report(Verdict::Success);
     }
-    settle_down().await;
+    settle_down(place).await;
     stands_at(&set, &other, 8, 0);
     for _ in 0..2 {
         // Neither has three quarters of eight alone.
         let all = held(&set, &other, 3).await;
         all.iter().for_each(|permit| permit.report(Verdict::Success));
-        settle_down().await;
+        settle_down(place).await;
     }
-    settle_down().await;
+    settle_down(place).await;
     stands_at(&set, &other, 9, 0);
 }
 
@@ -100,7 +100,7 @@ pub(super) async fn verdicts_are_counted_once(place: &impl Place) {
     let permit = soon(other.acquire(())).await;
     permit.report(Verdict::Cancelled);
     drop(permit);
-    settle_down().await;
+    settle_down(place).await;
     let verdicts = set.snapshot().feedback.verdicts;
     assert_eq!((verdicts.transient, verdicts.cancelled, verdicts.total()), (1, 1, 2));
     stands_at(&set, &other, 8, 0);
@@ -112,7 +112,7 @@ pub(super) async fn a_refusal_cuts_and_pauses(place: &impl Place) {
     let permit = soon(set.acquire(())).await;
     permit.report(Verdict::RateLimited { retry_after: Some(Duration::from_secs(2)) });
     drop(permit);
-    settle_down().await;
+    settle_down(place).await;
     assert!(is_not_now(other.try_acquire(())));
     assert!(other.snapshot().paused.is_some_and(|paused| paused > Duration::from_secs(1)));
     stands_at(&set, &other, 4, 1);
@@ -125,17 +125,17 @@ pub(super) async fn what_is_stated_is_the_most(place: &impl Place) {
     let described = || described().concurrency(6);
     let set = made(place, described());
     let other = place.other(&set, described()).expect("the same description");
-    settle_down().await;
+    settle_down(place).await;
     let stands = |at_most: u64| {
         let snapshot = other.snapshot();
         assert_eq!((at_once(&snapshot), snapshot.feedback.most), (at_most.min(8), Some(at_most)));
     };
     stands(6);
     set.set_capacity("concurrency", 3).expect("a resource");
-    settle_down().await;
+    settle_down(place).await;
     stands(3);
     set.set_capacity("concurrency", 15).expect("a resource");
-    settle_down().await;
+    settle_down(place).await;
     stands(15);
 }
 
@@ -143,10 +143,10 @@ pub(super) async fn what_is_stated_is_the_most(place: &impl Place) {
 pub(super) async fn what_is_learnt_can_be_forgotten(place: &impl Place) {
     let (set, other) = both(place).await;
     soon(set.acquire(())).await.report(REFUSED);
-    settle_down().await;
+    settle_down(place).await;
     stands_at(&set, &other, 4, 1);
     other.reset_adaptive().expect("it is reachable");
-    settle_down().await;
+    settle_down(place).await;
     stands_at(&set, &other, 8, 0);
     assert_eq!(set.snapshot().feedback.verdicts.total(), 0);
 }
@@ -157,7 +157,7 @@ pub(super) async fn one_guard_holds_for_all(place: &impl Place) {
     let described = || LimitSet::builder("paced").calls(quota).pacing("calls", Pacing::new(quota).expect("a quota"));
     let set = made(place, described());
     let other = place.other(&set, described()).expect("the same description");
-    settle_down().await;
+    settle_down(place).await;
     let guard = |set: &LimitSet| match set.snapshot().limit("calls").expect("it is there").kind {
         LimitKind::Rate(quota) => quota.guard_pad(),
         LimitKind::Resource => panic!("a rate"),
@@ -169,7 +169,7 @@ pub(super) async fn one_guard_holds_for_all(place: &impl Place) {
     permit.sent();
     permit.report(Verdict::Success);
     drop(permit);
-    settle_down().await;
+    settle_down(place).await;
     assert_eq!(at_once(&other.snapshot()), u64::MAX, "one answer tells all");
     let late = Duration::from_millis(35)..=Duration::from_millis(50);
     assert!(late.contains(&guard(&other)), "{:?} after one left 25 ms late", guard(&other));
@@ -177,10 +177,10 @@ pub(super) async fn one_guard_holds_for_all(place: &impl Place) {
     prompt.sent();
     prompt.report(Verdict::Success);
     drop(prompt);
-    settle_down().await;
+    settle_down(place).await;
     assert!(late.contains(&guard(&set)) && late.contains(&guard(&other)), "who is prompt does not speak for all");
     set.set_quota("calls", Quota::per_second(30)).expect("a rate");
-    settle_down().await;
+    settle_down(place).await;
     let calls = other.snapshot().limits.remove(0).view;
     assert!(matches!(calls.kind, LimitKind::Rate(quota) if quota.amount() == 30), "{calls:?}");
     assert!(late.contains(&guard(&other)), "what was learnt stays: {:?}", guard(&other));
@@ -207,7 +207,7 @@ pub(super) async fn batches_learn_together(place: &impl Place) {
     for answers in [one, two] {
         answers.expect("it runs").into_values().expect("each is tried until it is answered");
     }
-    settle_down().await;
+    settle_down(place).await;
     let feedback = set.snapshot().feedback;
     let refused = refused.into_inner();
     assert!(refused > 0 && feedback.cuts > 0 && feedback.cuts <= refused, "{feedback:?}, {refused} refused");
