@@ -8,7 +8,7 @@ use std::time::Duration;
 use paceline::backend::{Answer, Ask, BackendError, Change, Home, LimitSpec, PermitId, Remote as _};
 use paceline::{Algorithm, Anchor, Priority, Quota, Reset, ServerState, Time};
 use paceline_core::image::{Image as _, Words};
-use paceline_core::{Arrival, Decision, Demand, Events, Index, Limit, Order, Outcome, Set, Ticket, Waiter};
+use paceline_core::{Arrival, Decision, Demand, Events, Index, Order, Outcome, Set, Ticket, Waiter};
 use paceline_redis::Redis;
 use paceline_replica::{Asked, Op, Patience};
 use paceline_testkit::redis::Server;
@@ -297,10 +297,7 @@ async fn history(server: &Server, seed: u64) {
     assert_eq!((one.view.granted + 1, one.active), (other.view.granted, other.active), "seed {seed}");
 
     let (began, journal) = journal(server, &prefix).await;
-    let made = limits.iter().map(|(_, spec)| match spec {
-        LimitSpec::Rate(quota) => Limit::rate(*quota, began).unwrap(),
-        LimitSpec::Resource(capacity) => Limit::resource(*capacity).unwrap(),
-    });
+    let made = limits.iter().map(|(_, spec)| spec.make(began).unwrap());
     let set = Set::new(1, made.collect::<Vec<_>>());
     let mut reference = Reference { set, arrivals: 0, waiting: BTreeMap::new(), out: 0, ends: HashMap::new() };
     let count = journal.len();
