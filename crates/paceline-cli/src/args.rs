@@ -6,6 +6,7 @@ mod mock;
 mod report;
 mod run;
 mod status;
+mod top;
 pub(crate) mod values;
 
 use std::ffi::OsString;
@@ -19,6 +20,7 @@ pub(crate) use mock::MockArgs;
 pub(crate) use report::ReportArgs;
 pub(crate) use run::{LimitArgs, RunArgs};
 pub(crate) use status::StatusArgs;
+pub(crate) use top::TopArgs;
 pub(crate) use values::{Color, OnUnknown, Progress, ResultOrder};
 
 /// Drives work through limits: every request at the earliest instant that all of them permit.
@@ -93,8 +95,10 @@ pub(crate) enum Command {
         })
     )]
     RetryFailed(Box<RunArgs>),
-    /// Tell what is done of a job, and what is left
+    /// Tell what is done of a job, and what is left; or how quotas stand that several runs share
     Status(StatusArgs),
+    /// Watch quotas that several runs share: how full they are, who waits, what is granted
+    Top(TopArgs),
     /// Draw what a job did as one HTML page: rates, windows, latencies, waits, verdicts
     Report(ReportArgs),
     /// Simulate a provider that holds its limits strictly and remembers what it saw

@@ -37,7 +37,7 @@ use call::{Demand, Outgoing};
 pub(crate) use members::{Member, Members};
 pub(crate) use out::Out;
 use paceline::tower::{FoundLimit, LimitLayer, LimitLayerBuilder, LimitService};
-use paceline::{Clock, LimitSet, LimitSnapshot, Pipeline, Retry, Snapshot};
+use paceline::{LimitSet, LimitSnapshot, Pipeline, Retry, Snapshot};
 
 /// What all parts of a run share.
 pub(crate) struct Shared {
@@ -75,16 +75,16 @@ const SPARE: u64 = 256;
 const SPARE_IN_ORDER: u64 = 1_024;
 
 impl Shared {
-    /// `senders` are those of the job's endpoints, in their order.
+    /// `members` are of the job's quota groups, `senders` of its endpoints, in their order.
     pub(crate) fn new(
         job: &Job,
+        members: Members,
         senders: Arc<[Sender]>,
         screen: Arc<Screen>,
         journal: Arc<Journal>,
     ) -> Result<Self, paceline::Error> {
-        let waits = Arc::new(Waits::default());
-        let clock = senders.first().map_or_else(Clock::boot, Sender::clock);
-        let members = Arc::new(Members::new(job, clock, &waits)?);
+        let waits = Arc::clone(&members.waits);
+        let members = Arc::new(members);
         let spare = match job.order {
             ResultOrder::Completion => SPARE,
             ResultOrder::Input => SPARE_IN_ORDER,

@@ -33,12 +33,14 @@ mod retry_failed;
 mod run;
 mod screen;
 mod send;
+mod sharing;
 mod spend;
 mod status;
 mod stop;
 mod summary;
 mod tally;
 mod time;
+mod top;
 mod waits;
 
 use std::process::ExitCode;
@@ -80,6 +82,7 @@ fn act(cli: Cli) -> Result<Exit, Halt> {
         }
         Command::RetryFailed(args) => retry_failed::run(*args, &global),
         Command::Status(args) => status::run(&args),
+        Command::Top(args) => top::run(&args),
         Command::Report(args) => report::run(&args, &Screen::new(args::Progress::None, global.quiet)),
         Command::Mock(mock) => mock::run(&mock, global.quiet),
         Command::Presets { name } => presets::run(name.as_deref()),

@@ -16,8 +16,11 @@ use tokio::task::JoinHandle;
 
 use crate::args::Progress;
 use crate::drive::Shared;
+pub(crate) use bar::Canvas;
+pub(crate) use block::gauge;
 use sample::Sampler;
 pub(crate) use sample::utilisation;
+pub(crate) use view::Fill;
 
 /// Progress that is being shown.
 pub(crate) struct Shown {

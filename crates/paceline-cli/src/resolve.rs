@@ -3,6 +3,7 @@
 mod endpoints;
 mod groups;
 mod headers;
+mod shared;
 mod stated;
 
 use std::path::{Path, PathBuf};
@@ -22,6 +23,7 @@ pub(crate) fn resolve(args: &RunArgs, global: &Global) -> Result<Job> {
     let input = if args.input == Path::new("-") { Input::Stdin } else { Input::File(args.input.clone()) };
     let groups = groups::groups(args, &config)?;
     Ok(Job {
+        shared: shared::shared(args, &config, &groups)?,
         estimate: Estimate::new(config.estimate, &groups),
         output: output(args, &input)?,
         input,

@@ -4,9 +4,10 @@ use std::panic::resume_unwind;
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result, anyhow};
+use paceline::Clock;
 use paceline_mock::Mock;
 
-use crate::drive::{Shared, drive};
+use crate::drive::{Members, Shared, drive};
 use crate::exit::{Exit, Halt};
 use crate::input::{self, Source};
 use crate::job::{Concurrency, Input, Job, Output};
@@ -16,22 +17,39 @@ use crate::output::{self, Origin};
 use crate::resume::{self, Before};
 use crate::screen::{Screen, count};
 use crate::send::Sender;
+use crate::sharing::Store;
 use crate::stop::{self, Cause};
 use crate::time::epoch_ms;
 use crate::{bounds, progress, rehearsal, summary};
 
 pub(crate) fn run(job: Job, screen: Screen) -> Result<Exit, Halt> {
     let source = Source::open(&job.input)?;
+    let members = members(&job)?;
     let before = Before::open(&job)?;
     let runtime = tokio::runtime::Runtime::new().context("cannot start")?;
-    let exit = runtime.block_on(whole(job, Arc::new(screen), source, before));
+    let exit = runtime.block_on(whole(job, Arc::new(screen), source, members, before));
     // What is still open is nobody's business any more.
     runtime.shutdown_background();
     exit
 }
 
+/// The quotas, which may be others' as well.
+fn members(job: &Job) -> Result<Members> {
+    // It goes on while this machine sleeps.
+    let clock = Clock::boot();
+    let Some(name) = &job.shared else { return Ok(Members::new(job, clock, None)?) };
+    let store = Store::open(name)?;
+    Members::new(job, clock, Some(&store)).map_err(|error| store.refused(&error))
+}
+
 /// All of it, within a runtime.
-async fn whole(mut job: Job, screen: Arc<Screen>, source: Source, before: Before) -> Result<Exit, Halt> {
+async fn whole(
+    mut job: Job,
+    screen: Arc<Screen>,
+    source: Source,
+    members: Members,
+    before: Before,
+) -> Result<Exit, Halt> {
     announce(&job, &screen);
     before.announce(&job, &screen);
     let mocks = match job.origin {
@@ -42,10 +60,12 @@ async fn whole(mut job: Job, screen: Arc<Screen>, source: Source, before: Before
     before.begin(job).context("cannot write the journal")?;
     let Before { sink, journal, past, spent, ids, survey, .. } = before;
     let journal = Arc::new(journal);
-    let shared = Shared::new(job, Sender::all(job)?, screen, Arc::clone(&journal)).map_err(anyhow::Error::new)?;
-    let shared = Arc::new(shared);
+    let shared = Shared::new(job, members, Sender::all(job)?, screen, Arc::clone(&journal));
+    let shared = Arc::new(shared.map_err(anyhow::Error::new)?);
     shared.spend.begin_with(spent);
-    resume::charge(&past, &shared.members).map_err(anyhow::Error::new)?;
+    if job.shared.is_none() {
+        resume::charge(&past, &shared.members).map_err(anyhow::Error::new)?;
+    }
 
     match &survey {
         Some(survey) => drop(shared.tally.total.set(survey.lines)),

@@ -12,7 +12,6 @@ use std::{fmt, io};
 use anyhow::{Context as _, Result};
 use bytes::{Bytes, BytesMut};
 use http::Response;
-use paceline::Clock;
 use paceline::headers::Dialect;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, LOCATION};
 use reqwest::{Body, Client, StatusCode, Url, redirect, retry};
@@ -116,14 +115,6 @@ impl Sender {
         let Endpoint { name, base, timeout, .. } = endpoint.clone();
         let link = Link::Simulated { service, timeout };
         Self { link, name, base, latest: Mutex::default(), key: None, send_custom_id: false }
-    }
-
-    /// The time it goes by: that of the world, which goes on while this machine sleeps, or tokio's, which can be made to jump.
-    pub(crate) fn clock(&self) -> Clock {
-        match self.link {
-            Link::Http(_) => Clock::boot(),
-            Link::Simulated { .. } => Clock::tokio(),
-        }
     }
 
     /// Where it sends to.

@@ -1,7 +1,9 @@
-//! `paceline status`: what is done of a job, and what is left.
+//! `paceline status`: what is done of a job, and what is left; or how shared quotas stand.
+
+mod shared;
 
 use std::fs::File;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, UNIX_EPOCH};
 
 use anyhow::{Result, bail};
@@ -30,15 +32,18 @@ struct Status {
 }
 
 pub(crate) fn run(args: &StatusArgs) -> Result<Exit, Halt> {
-    let status = Status::of(args)?;
+    if let Some(name) = &args.shared {
+        return shared::run(name, args);
+    }
+    let Some(results) = &args.results else { unreachable!("clap asks for one of both") };
+    let status = Status::of(results, args.input.clone())?;
     let text = if args.json { format!("{:#}\n", status.object()) } else { status.text() };
     screen::print(text).map_err(anyhow::Error::new)?;
     Ok(Exit::Ok)
 }
 
 impl Status {
-    fn of(args: &StatusArgs) -> Result<Self> {
-        let path = &args.results;
+    fn of(path: &PathBuf, input: Option<PathBuf>) -> Result<Self> {
         let name = path.display().to_string();
         if !path.is_file() {
             bail!("there are no results in {name}; name the file that a run wrote (-o), not its input");
@@ -49,7 +54,7 @@ impl Status {
         journal::peek(path, &mut recalled)?;
         let mut ids = Ids::known(std::mem::take(&mut recalled.starts), results);
         let [ok, failed, unknown] = ids.fates();
-        let named = args.input.clone().or_else(|| Some(recalled.run.as_ref()?.input.clone().into()));
+        let named = input.or_else(|| Some(recalled.run.as_ref()?.input.clone().into()));
         let left = match named.filter(|path| path.is_file()) {
             Some(input) => left(&input, &mut ids),
             None => Err(anyhow::anyhow!("its input is not here; name it by --input FILE")),

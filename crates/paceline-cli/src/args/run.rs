@@ -11,6 +11,7 @@ use super::bounds::BoundArgs;
 use super::values::{OnUnknown, Progress, ResultOrder, amount, attempts, concurrency, dialect, period};
 use crate::job::Concurrency;
 use crate::limits::LimitFlag;
+use crate::sharing::{SharedName, shared_name};
 
 /// What `paceline run` can be told.
 #[derive(Args, Debug)]
@@ -66,6 +67,7 @@ Examples:
   paceline run requests.jsonl --rehearse
   paceline run requests.jsonl --rpm 500 --tpm 200000 -o answers.jsonl
   paceline run requests.jsonl.gz --preset \"openai gpt-5 tier 1\" --progress json 2> log.jsonl
+  paceline run part-1.jsonl --rpm 500 --concurrency 16 --shared openai
   zcat requests.jsonl.gz | paceline run - -o - --concurrency 8 > answers.jsonl
 
 Running the same command again sends only what has no result yet.
@@ -144,4 +146,10 @@ pub(crate) struct LimitArgs {
     /// MIN-MAX does so in other bounds.
     #[arg(long, value_name = "N|auto|MIN-MAX", value_parser = concurrency, allow_hyphen_values = true)]
     pub(crate) concurrency: Option<Concurrency>,
+    /// Share these limits with all runs on this machine that give the same name (Linux)
+    ///
+    /// Together they then keep them: runs on parts of one job, say. Each has to be given the same limits, --concurrency
+    /// included. What is shared is shown by `paceline status --shared NAME` and `paceline top --shared NAME`.
+    #[arg(long, value_name = "NAME", value_parser = shared_name, conflicts_with = "rehearse")]
+    pub(crate) shared: Option<SharedName>,
 }

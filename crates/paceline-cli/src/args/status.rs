@@ -4,16 +4,27 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use crate::sharing::{SharedName, shared_name};
+
 /// What `paceline status` can be told.
 #[derive(Args, Debug)]
 #[command(after_help = AFTER)]
 pub(crate) struct StatusArgs {
     /// The results of a run
-    #[arg(value_name = "OUT")]
-    pub(crate) results: PathBuf,
+    #[arg(value_name = "OUT", required_unless_present = "shared", conflicts_with = "shared")]
+    pub(crate) results: Option<PathBuf>,
     /// Where its requests are [default: where the latest run read them]
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", conflicts_with = "shared")]
     pub(crate) input: Option<PathBuf>,
+    /// How the quotas stand that runs share under this name
+    #[arg(long, value_name = "NAME", value_parser = shared_name)]
+    pub(crate) shared: Option<SharedName>,
+    /// Forget what is shared; while it is in use, only what has been used of it
+    ///
+    /// What nobody uses is forgotten, limits included, so that the next run can share others. Where runs are using it, their
+    /// limits stay: what they have charged is forgotten, and a pause ended. What is in flight stays in flight.
+    #[arg(long, requires = "shared", conflicts_with = "json")]
+    pub(crate) reset: bool,
     /// One JSON object
     #[arg(long)]
     pub(crate) json: bool,
@@ -21,4 +32,5 @@ pub(crate) struct StatusArgs {
 
 const AFTER: &str = "\
 Examples:
-  paceline status requests.results.jsonl";
+  paceline status requests.results.jsonl
+  paceline status --shared openai";

@@ -8,10 +8,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
+use paceline::Clock;
 
 use super::latency::Latencies;
 use crate::args::Progress;
-use crate::drive::{Shared, drive};
+use crate::drive::{Members, Shared, drive};
 use crate::input::Source;
 use crate::job::Job;
 use crate::journal::Journal;
@@ -43,7 +44,9 @@ async fn whole(job: &Job, latencies: Latencies) -> Result<Simulation> {
     let endpoints = job.groups.iter().flat_map(|group| &group.endpoints);
     let senders = endpoints.map(|endpoint| Sender::simulated(endpoint, Arc::clone(&service))).collect();
     let screen = Arc::new(Screen::new(Progress::None, true));
-    let shared = Arc::new(Shared::new(job, senders, screen, Arc::new(Journal::none())).map_err(anyhow::Error::new)?);
+    // The time that it goes by can be made to jump. Others who would share its quotas are not simulated.
+    let members = Members::new(job, Clock::tokio(), None)?;
+    let shared = Arc::new(Shared::new(job, members, senders, screen, Arc::new(Journal::none()))?);
     let Peeked { ids, survey, spent } = resume::peek(job)?;
     shared.spend.begin_with(spent);
     let forget = Results::Counted(Arc::clone(&shared.tally));

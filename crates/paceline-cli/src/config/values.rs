@@ -13,6 +13,7 @@ use crate::args::values;
 use crate::bounds::{Percent, deadline, percent};
 use crate::job::Concurrency;
 use crate::limits::LimitFlag;
+use crate::sharing::SharedName;
 
 /// What each window is padded by; none is the default, which depends on the window and on what the run sees.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -124,6 +125,11 @@ pub(super) fn limits<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<LimitFlag
         other => Err(expected(FORM, other)),
     };
     list.iter().map(read).collect()
+}
+
+pub(super) fn shared_name<'de, D: Deserializer<'de>>(from: D) -> Result<Option<SharedName>, D::Error> {
+    let text = text(from, "a name such as \"openai\"")?;
+    crate::sharing::shared_name(&text).map(Some).map_err(named(format_args!("{text:?}")))
 }
 
 pub(super) fn dialect<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Dialect>, D::Error> {

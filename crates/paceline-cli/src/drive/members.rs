@@ -12,11 +12,13 @@ use paceline::{Breaker, BreakerState, Clock, LimitPool, LimitSet, Pass, Source, 
 use crate::endpoint::{Group, Speech};
 use crate::job::{Concurrency, Job};
 use crate::limits::{Counted, Limit};
+use crate::sharing::Store;
 use crate::waits::Waits;
 
 /// All of them.
 pub(crate) struct Members {
     all: Box<[Member]>,
+    pub(crate) waits: Arc<Waits>,
     clock: Clock,
 }
 
@@ -62,14 +64,23 @@ pub(super) struct Left {
 const COOL_DOWN: Duration = Duration::from_secs(5);
 
 impl Members {
-    pub(super) fn new(job: &Job, clock: Clock, waits: &Arc<Waits>) -> Result<Self, paceline::Error> {
+    /// Each quota group as a set of its own, of this process or in a store.
+    pub(crate) fn new(job: &Job, clock: Clock, store: Option<&Store>) -> Result<Self, paceline::Error> {
+        let waits = Arc::<Waits>::default();
         let (mut first, mut first_limit) = (0, 0);
         let mut all = Vec::with_capacity(job.groups.len());
         for group in &job.groups {
-            all.push(Member::new(group, first, first_limit, &clock, waits)?);
+            let set = match store {
+                None => set::alone(group, &clock, &waits),
+                Some(store) => {
+                    let name = store.set(&group.name, job.groups.len());
+                    set::shared(&name, group, &clock, &waits, store.remote())
+                }
+            };
+            all.push(Member::new(group, set?, first, first_limit)?);
             (first, first_limit) = (first + group.endpoints.len(), first_limit + group.limits.len());
         }
-        Ok(Self { all: all.into(), clock })
+        Ok(Self { all: all.into(), waits, clock })
     }
 
     /// Where permits come from: the one set, or a pool of them.
@@ -142,18 +153,12 @@ impl Members {
 }
 
 impl Member {
-    fn new(
-        group: &Group,
-        first: usize,
-        first_limit: usize,
-        clock: &Clock,
-        waits: &Arc<Waits>,
-    ) -> Result<Self, paceline::Error> {
+    fn new(group: &Group, set: LimitSet, first: usize, first_limit: usize) -> Result<Self, paceline::Error> {
         let breaker = breaker()?;
         let seat = |weight: u8| Seat { weight: weight.into(), credit: 0, breaker: breaker.clone(), out: false };
         Ok(Self {
             name: group.name.clone(),
-            set: set::of(group, clock, waits)?,
+            set,
             limits: group.limits.clone().into(),
             first_limit,
             concurrency: group.concurrency,

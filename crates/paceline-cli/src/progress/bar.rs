@@ -13,23 +13,50 @@ use crate::drive::Shared;
 use crate::screen;
 use rows::Rows;
 
-pub(super) struct Bar {
+/// Lines at the foot of a terminal. Where there is none, nothing is drawn.
+pub(crate) struct Canvas {
     bar: ProgressBar,
     term: Term,
 }
 
-impl Bar {
-    pub(super) fn new() -> Self {
-        let term = Term::stderr();
+impl Canvas {
+    /// On stdout or stderr; `buffered` is the same.
+    pub(crate) fn new(term: Term, buffered: Term) -> Self {
         let target = if term.is_term() {
-            ProgressDrawTarget::term_like(Box::new(Rows::new(Term::buffered_stderr())))
+            ProgressDrawTarget::term_like(Box::new(Rows::new(buffered)))
         } else {
             ProgressDrawTarget::hidden()
         };
         let bar = ProgressBar::with_draw_target(None, target);
         bar.set_style(ProgressStyle::with_template("{msg}").expect("a template of our own"));
-        screen::put_above(bar.clone());
         Self { bar, term }
+    }
+
+    /// Columns and rows.
+    pub(crate) fn size(&self) -> (usize, usize) {
+        let (rows, columns) = self.term.size();
+        (columns.into(), rows.into())
+    }
+
+    /// Draws these in the place of those before.
+    pub(crate) fn draw(&self, lines: &[String]) {
+        self.bar.set_message(lines.join("\n"));
+        self.bar.tick();
+    }
+
+    /// Leaves the last lines where they are.
+    pub(crate) fn leave(&self) {
+        self.bar.abandon();
+    }
+}
+
+pub(super) struct Bar(Canvas);
+
+impl Bar {
+    pub(super) fn new() -> Self {
+        let canvas = Canvas::new(Term::stderr(), Term::buffered_stderr());
+        screen::put_above(canvas.bar.clone());
+        Self(canvas)
     }
 }
 
@@ -39,13 +66,12 @@ impl Show for Bar {
     }
 
     fn show(&mut self, view: &View, _: &Shared) {
-        let (rows, columns) = self.term.size();
-        self.bar.set_message(block::lines(view, columns.into(), rows.into()).join("\n"));
-        self.bar.tick();
+        let (columns, rows) = self.0.size();
+        self.0.draw(&block::lines(view, columns, rows));
     }
 
     /// The summary says it better.
     fn end(&mut self, _: &View, _: &Shared) {
-        self.bar.finish_and_clear();
+        self.0.bar.finish_and_clear();
     }
 }

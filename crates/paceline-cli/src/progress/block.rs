@@ -112,7 +112,7 @@ fn endpoint(endpoint: &Endpoint, names: usize) -> String {
 }
 
 /// A share as a row of marks.
-fn gauge(share: f64, room: usize, mark: char) -> String {
+pub(crate) fn gauge(share: f64, room: usize, mark: char) -> String {
     let width = room.clamp(*GAUGE.start(), *GAUGE.end());
     let full = (share.clamp(0.0, 1.0) * width as f64).round() as usize;
     (0..width).map(|at| if at < full { mark } else { '.' }).collect()

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use paceline::{Algorithm, LimitKind, LimitSnapshot, Quota, Snapshot};
+use paceline::{LimitKind, LimitSnapshot, Quota, Snapshot};
 
 use super::eta::{History, Rate, Seen, Steady, eta};
 use super::view::{AtOnce, Endpoint, Fill, View};
@@ -97,7 +97,8 @@ fn standing(shared: &Shared) -> Standing {
             // A rate is learnt only where one is needed.
             if let LimitKind::Rate(quota) = limit.view.kind {
                 if quota.amount() < u64::MAX {
-                    all.fills.push(fill(shared, member, limit, quota));
+                    let name = shared.members.label(member, label(&limit.key));
+                    all.fills.push(Fill::new(name.into(), quota, &limit.view));
                     all.rates.push(rate(shared, member, limit, quota));
                 }
             }
@@ -111,20 +112,6 @@ fn standing(shared: &Shared) -> Standing {
         }
     }
     all
-}
-
-fn fill(shared: &Shared, member: &Member, limit: &LimitSnapshot, quota: Quota) -> Fill {
-    Fill {
-        name: shared.members.label(member, label(&limit.key)).into(),
-        used: limit.view.used,
-        available: limit.view.available,
-        whole: match quota.kind() {
-            Algorithm::TokenBucket | Algorithm::Gcra => quota.capacity(),
-            _ => quota.amount(),
-        },
-        amount: quota.amount(),
-        period: quota.period(),
-    }
 }
 
 /// What an attempt costs is a mean over the attempts at all quotas: so it holds what share of them goes to this one.

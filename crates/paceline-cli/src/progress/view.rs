@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use paceline::{Algorithm, LimitView, Quota};
+
 use crate::screen::grouped;
 use crate::time;
 use crate::waits::{LEARNT, PAUSE};
@@ -52,7 +54,7 @@ pub(super) struct AtOnce {
 
 /// How full a rate limit is.
 #[derive(Debug)]
-pub(super) struct Fill {
+pub(crate) struct Fill {
     pub(super) name: Arc<str>,
     pub(super) used: u64,
     /// How much would fill it: a window's amount, a bucket's size.
@@ -108,12 +110,26 @@ impl View {
 }
 
 impl Fill {
-    pub(super) fn share(&self) -> f64 {
+    pub(crate) fn new(name: Arc<str>, quota: Quota, view: &LimitView) -> Self {
+        Self {
+            name,
+            used: view.used,
+            available: view.available,
+            whole: match quota.kind() {
+                Algorithm::TokenBucket | Algorithm::Gcra => quota.capacity(),
+                _ => quota.amount(),
+            },
+            amount: quota.amount(),
+            period: quota.period(),
+        }
+    }
+
+    pub(crate) fn share(&self) -> f64 {
         self.used as f64 / self.whole.max(1) as f64
     }
 
     /// `82 of 100 per 10s`, `3 of 5, 100 per 10s`
-    pub(super) fn state(&self) -> String {
+    pub(crate) fn state(&self) -> String {
         let bucket = if self.whole == self.amount { String::new() } else { format!("{}, ", grouped(self.whole)) };
         format!("{} of {bucket}{}", grouped(self.used), self.allows())
     }

@@ -1,0 +1,64 @@
+//! How shared quotas stand, or clearing them.
+
+use anyhow::Result;
+use paceline::{LimitKind, LimitView};
+use serde_json::{Value, json};
+
+use crate::args::StatusArgs;
+use crate::exit::{Exit, Halt};
+use crate::screen;
+use crate::sharing::{Cleared, Look, Set, SharedName, Store, Watch};
+use crate::time::millis;
+use crate::top;
+
+pub(super) fn run(name: &SharedName, args: &StatusArgs) -> Result<Exit, Halt> {
+    let text = if args.reset {
+        reset(name)?
+    } else {
+        let look = Watch::new(name)?.look()?;
+        if args.json { format!("{:#}\n", object(&look)) } else { top::once(&look) }
+    };
+    screen::print(text).map_err(anyhow::Error::new)?;
+    Ok(Exit::Ok)
+}
+
+fn reset(name: &SharedName) -> Result<String> {
+    Ok(match Store::clear(name)? {
+        Cleared::Forgotten => format!("nothing is shared as `{name}` any more\n"),
+        Cleared::Unused => format!(
+            "`{name}` is in use, so its limits stay and what is in flight, too; what was used of them is forgotten\n"
+        ),
+    })
+}
+
+fn object(look: &Look) -> Value {
+    json!({
+        "shared": look.name.to_string(),
+        "members": look.members,
+        "sets": look.sets.iter().map(set).collect::<Vec<_>>(),
+    })
+}
+
+fn set(set: &Set) -> Value {
+    let limits = set.limits.iter().map(|(key, view)| (key.to_string(), limit(view)));
+    json!({
+        "name": &*set.name,
+        "limits": limits.collect::<serde_json::Map<_, _>>(),
+        "in_use": set.active,
+        "waiting": set.waiting,
+        "granted": set.granted,
+        "paused_ms": set.paused.map(millis),
+        "closed": set.closed,
+    })
+}
+
+fn limit(view: &LimitView) -> Value {
+    let LimitView { kind, capacity, used, available, debt } = *view;
+    let mut object = json!({"capacity": capacity, "used": used, "available": available, "debt": debt});
+    if let LimitKind::Rate(quota) = kind {
+        object["amount"] = quota.amount().into();
+        object["window_ms"] = millis(quota.period()).into();
+        object["guard_ms"] = millis(quota.guard_pad()).into();
+    }
+    object
+}
