@@ -8,7 +8,7 @@ use anyhow::Result;
 use paceline::Error;
 
 use crate::args::OnUnknown;
-use crate::drive::Members;
+use crate::drive::{Member, Members};
 use crate::endpoint::Group;
 use crate::input::{Ids, Results, Survey};
 use crate::job::{Job, Output};
@@ -181,6 +181,11 @@ pub(crate) fn charge(past: &Past, members: &Members) -> Result<(), Error> {
             |limit: &crate::limits::Limit| member.set.recall(&*limit.name, past.of(&tracked(member.name(), limit)));
         member.limits.iter().try_for_each(recall)
     })
+}
+
+/// Whether earlier runs spent anything that still counts.
+pub(crate) fn has_spent(past: &Past, member: &Member) -> bool {
+    member.limits.iter().any(|limit| past.of(&tracked(member.name(), limit)).iter().any(|(_, units)| *units > 0))
 }
 
 fn recalled(job: &Job) -> Recalled {

@@ -11,13 +11,13 @@ use crate::drive::{Members, Shared, drive};
 use crate::exit::{Exit, Halt};
 use crate::input::{self, Source};
 use crate::job::{Concurrency, Input, Job, Output};
-use crate::journal;
+use crate::journal::{self, Past};
 use crate::journal::record::{Record, Stopped};
 use crate::output::{self, Origin};
 use crate::resume::{self, Before};
 use crate::screen::{Screen, count};
 use crate::send::Sender;
-use crate::sharing::Store;
+use crate::sharing::{SharedName, Store};
 use crate::stop::{self, Cause};
 use crate::time::epoch_ms;
 use crate::{bounds, progress, rehearsal, summary};
@@ -42,6 +42,24 @@ fn members(job: &Job) -> Result<Members> {
     Members::new(job, clock, Some(&store)).map_err(|error| store.refused(&error))
 }
 
+/// With whom a quota is shared, and what that does not know.
+fn announce_shared(name: &SharedName, members: &Members, past: &Past, screen: &Screen) {
+    for member in members.iter() {
+        let known = member.set.snapshot();
+        screen.say(&match known.members.saturating_sub(1) {
+            0 => format!("sharing the quota `{name}`; nobody else does so now"),
+            others => format!("sharing the quota `{name}` with {others} more"),
+        });
+        let forgotten = known.granted == 0 && resume::has_spent(past, member);
+        if forgotten {
+            screen.say(&format!(
+                "`{name}` is new: what earlier runs sent within its windows is not charged to it, so the service may \
+                 refuse some requests at first"
+            ));
+        }
+    }
+}
+
 /// All of it, within a runtime.
 async fn whole(
     mut job: Job,
@@ -63,8 +81,10 @@ async fn whole(
     let shared = Shared::new(job, members, Sender::all(job)?, screen, Arc::clone(&journal));
     let shared = Arc::new(shared.map_err(anyhow::Error::new)?);
     shared.spend.begin_with(spent);
-    if job.shared.is_none() {
-        resume::charge(&past, &shared.members).map_err(anyhow::Error::new)?;
+    match &job.shared {
+        // What runs that share it have sent it knows already.
+        Some(name) => announce_shared(name, &shared.members, &past, &shared.screen),
+        None => resume::charge(&past, &shared.members).map_err(anyhow::Error::new)?,
     }
 
     match &survey {

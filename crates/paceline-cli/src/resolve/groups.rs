@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, bail};
 
 use super::endpoints::{self, Resolved};
-use super::stated;
+use super::{shared, stated};
 use crate::args::RunArgs;
 use crate::config::{Config, EndpointConfig, LimitsConfig};
 use crate::endpoint::{Endpoint, Group};
@@ -31,6 +31,9 @@ pub(super) fn groups(args: &RunArgs, config: &Config) -> Result<Vec<Group>> {
     let mut resolved = Vec::with_capacity(groups.len());
     for (name, members) in &groups {
         resolved.push(group(args, config, name.clone(), members)?);
+    }
+    if let Some(name) = shared::name(args, config) {
+        shared::check(name, &resolved)?;
     }
     for (group, (_, members)) in resolved.iter_mut().zip(groups) {
         for member in members {

@@ -8,33 +8,31 @@ use crate::endpoint::Group;
 use crate::job::Concurrency;
 use crate::sharing::SharedName;
 
-/// What a set that is shared cannot find out by itself has to be stated.
-pub(super) fn shared(args: &RunArgs, config: &Config, groups: &[Group]) -> Result<Option<SharedName>> {
-    let Some(name) = args.limits.shared.as_ref().or(config.limits.shared.as_ref()) else { return Ok(None) };
-    if args.rehearse {
-        // Its provider is its own, and what it sends must not be charged to a real quota.
-        return Ok(None);
-    }
-    if groups.len() > 1 {
+pub(super) fn name<'a>(args: &'a RunArgs, config: &'a Config) -> Option<&'a SharedName> {
+    // The provider of a rehearsal is its own, and what goes there must not be charged to a real quota.
+    let shared = args.limits.shared.as_ref().or(config.limits.shared.as_ref());
+    shared.filter(|_| !args.rehearse)
+}
+
+/// What those who share a quota cannot find out each for himself has to be stated.
+pub(super) fn check(name: &SharedName, groups: &[Group]) -> Result<()> {
+    let [group] = groups else {
         bail!(
             "only one quota can be shared by a run, and the configuration has {}; run each by a command of its own",
             groups.len()
         );
+    };
+    if matches!(group.concurrency, Concurrency::Fixed(_)) {
+        return Ok(());
     }
-    for group in groups {
-        let adaptive = matches!(group.concurrency, Concurrency::Adaptive { .. });
-        if adaptive && group.limits.is_empty() {
-            bail!(
-                "there is nothing to share as `{name}`: no limit is stated, and limits that answers tell of are each \
-                 run's own; say them, for example by --rpm 500, and --concurrency N"
-            );
-        }
-        if adaptive {
-            bail!(
-                "runs that share `{name}` need to be told how many requests may be in flight, all of them together: \
-                 say --concurrency N, with a number"
-            );
-        }
+    if group.limits.is_empty() {
+        bail!(
+            "there is nothing to share as `{name}`: limits that answers tell of are each run's own; state some, for \
+             example by --rpm 500, and --concurrency N"
+        );
     }
-    Ok(Some(name.clone()))
+    bail!(
+        "runs that share `{name}` have to be told how many requests may be in flight, all of them together; say \
+         --concurrency N, with a number"
+    )
 }

@@ -76,7 +76,11 @@ impl Store {
     /// Why such a set cannot be had, and what can be done about what is there.
     pub(crate) fn refused(&self, error: &paceline::Error) -> Error {
         let name = &self.name;
-        anyhow!("{error}\n`paceline status --shared {name}` shows what is shared, and with --reset clears it")
+        let why = match error {
+            paceline::Error::Backend { message, .. } => message.clone(),
+            other => other.to_string(),
+        };
+        anyhow!("{why}\n`paceline status --shared {name}` shows what is shared, and with --reset clears it")
     }
 
     /// The sets that are there.

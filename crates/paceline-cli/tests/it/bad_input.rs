@@ -50,6 +50,10 @@ fn usage_errors() {
         &["--base-url", "http://me:secret@127.0.0.1"],
         &["--order", "random"],
         &["--rehearse", "--base-url", "http://127.0.0.1"],
+        &["--shared", "a/b", "--rpm", "5", "--concurrency", "8"],
+        &["--shared", "one"],
+        &["--shared", "one", "--rpm", "5"],
+        &["--shared", "one", "--rehearse"],
     ];
     let job = Job::of(1);
     let mut said = String::new();

@@ -12,6 +12,8 @@ fn help_texts() {
         ("mock", &["mock", "--help"]),
         ("presets", &["presets", "--help"]),
         ("report", &["report", "--help"]),
+        ("status", &["status", "--help"]),
+        ("top", &["top", "--help"]),
     ] {
         let ended = end(&mut paceline(args)).expect(0);
         insta::assert_snapshot!(name, ended.stdout);

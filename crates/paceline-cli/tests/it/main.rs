@@ -22,5 +22,6 @@ mod quota;
 mod rehearse;
 mod report;
 mod secrets;
+mod shared;
 mod support;
 mod terminal;

@@ -1,0 +1,177 @@
+//! Quotas that several runs share on one machine: real processes, real memory.
+#![cfg(target_os = "linux")]
+
+use std::process::{Child, Command};
+use std::thread::sleep;
+use std::time::Duration;
+
+use paceline_mock::{Latency, LimitKey, MockConfig, MockLimit};
+use serde_json::Value;
+
+use crate::support::{Ended, Job, Provider, assert_each_once, begin, end, ids, line, paceline, results, succeeded, wait};
+
+const AMOUNT: u64 = 100;
+const WINDOW: Duration = Duration::from_millis(500);
+const LIMIT: [&str; 4] = ["--limit", "requests=100/500ms", "--concurrency", "8"];
+
+/// A provider with the limit of one job.
+fn provider() -> Provider {
+    let limits = vec![MockLimit::new(LimitKey::Requests, AMOUNT, WINDOW)];
+    let latency = Latency::Fixed(Duration::from_millis(10));
+    Provider::start(MockConfig { limits, concurrency: Some(8), latency, ..MockConfig::default() })
+}
+
+/// What is shared in a job's directory stays there.
+fn within(job: &Job, mut command: Command) -> Command {
+    command.env("PACELINE_SHM_DIR", job.path("shared"));
+    command
+}
+
+fn shared(job: &Job, args: &[&str]) -> Ended {
+    end(&mut within(job, paceline(args)))
+}
+
+/// Sends those of the job's requests that lie in the file `part`, with a guard that no jitter of this machine outgrows.
+fn run(job: &Job, url: &str, part: &str, args: &[&str]) -> Command {
+    std::fs::write(job.path("job.toml"), "[limits]\nguard = \"300ms\"\n").unwrap();
+    let mut command = within(job, paceline(["run"]));
+    command.arg(job.path(part)).arg("-o").arg(job.path(&format!("{part}.out"))).arg("-c").arg(job.path("job.toml"));
+    command.args(["--base-url", url, "--send-custom-id", "--shared", "one", "--progress", "none"]).args(args);
+    command
+}
+
+/// Requests, dealt out to files.
+fn dealt(requests: usize, parts: &[&str]) -> Job {
+    let job = Job::of(requests);
+    for (at, part) in parts.iter().enumerate() {
+        let lines = (at..requests).step_by(parts.len()).map(|number| line(&format!("r{number}")) + "\n");
+        std::fs::write(job.path(part), lines.collect::<String>()).unwrap();
+    }
+    job
+}
+
+#[test]
+fn two_runs_on_halves_keep_one_quota_in_real_time() {
+    const REQUESTS: usize = 600;
+    let provider = provider();
+    let job = dealt(REQUESTS, &["a", "b"]);
+    let begin_half = |part| begin(&mut run(&job, &provider.url(), part, &LIMIT));
+    let halves: Vec<Child> = ["a", "b"].map(begin_half).into();
+    halves.into_iter().for_each(|half| drop(wait(half).expect(0).says("shared     as one")));
+
+    let mut all = results(&job.path("a.out"));
+    let first = all.len();
+    all.extend(results(&job.path("b.out")));
+    assert_eq!(first, REQUESTS / 2);
+    assert_each_once(&all, REQUESTS);
+    assert!(all.iter().all(succeeded));
+    let stats = provider.mock.stats();
+    assert_eq!((stats.total, stats.rejected), (REQUESTS as u64, 0), "{stats:?}");
+    assert!(stats.peak_in_flight <= 8, "{stats:?}");
+
+    // They took turns, and left little of the quota unused.
+    let seen = provider.mock.requests();
+    let mut arrivals: Vec<_> = seen.iter().map(|seen| (seen.arrival, seen.custom_id.clone())).collect();
+    arrivals.sort();
+    let of_a = ids(&results(&job.path("a.out")));
+    let in_first_half = arrivals[..REQUESTS / 2].iter().filter(|(_, id)| of_a.contains_key(id.as_deref().unwrap_or(""))).count();
+    assert!((REQUESTS / 8..=REQUESTS * 3 / 8).contains(&in_first_half), "one sent {in_first_half} of the first half");
+    let took = arrivals[REQUESTS - 1].0 - arrivals[0].0;
+    let ideal = (WINDOW + Duration::from_millis(300)) * (REQUESTS as u32 / AMOUNT as u32 - 1);
+    assert!(took >= ideal && took < ideal * 3 / 2, "{took:?} for what takes {ideal:?}");
+}
+
+#[test]
+fn a_run_that_is_killed_gives_back_what_it_held_in_real_time() {
+    let slow = Latency::Fixed(Duration::from_secs(60));
+    let (stuck, quick) = (Provider::start(MockConfig { latency: slow, ..MockConfig::default() }), provider());
+    let job = dealt(20, &["a", "b"]);
+    let mut first = begin(&mut run(&job, &stuck.url(), "a", &LIMIT));
+    while stuck.mock.stats().peak_in_flight < 8 {
+        sleep(Duration::from_millis(10));
+    }
+    let second = begin(&mut run(&job, &quick.url(), "b", &LIMIT));
+    sleep(Duration::from_millis(300));
+    assert_eq!(quick.mock.stats().total, 0, "all that may be in flight is");
+    first.kill().unwrap();
+    first.wait().unwrap();
+    wait(second).expect(0).says("10 requests: 10 ok");
+}
+
+#[test]
+fn what_is_shared_is_shown_and_cleared_in_real_time() {
+    let provider = provider();
+    let job = dealt(60, &["a", "b"]);
+    shared(&job, &["status", "--shared", "one"]).expect(2).says("nothing is shared as `one` here");
+    assert!(!job.path("shared/one").exists(), "looking leaves nothing");
+    end(&mut run(&job, &provider.url(), "a", &LIMIT)).expect(0).says("sharing the quota `one`; nobody else does so now");
+
+    let text = shared(&job, &["status", "--shared", "one"]).expect(0).stdout;
+    assert!(text.starts_with("one  nobody uses it now\n  0 in use, 0 waiting | 30 granted so far\n"), "{text}");
+    assert!(text.contains("of 100 per 500ms\n") && text.contains("0 of 8 at once\n"), "{text}");
+    assert_eq!(shared(&job, &["top", "--shared", "one", "--once"]).expect(0).stdout.lines().count(), 4);
+    let object = shared(&job, &["status", "--shared", "one", "--json"]).expect(0).stdout;
+    let object: Value = serde_json::from_str(&object).unwrap();
+    assert_eq!((&object["members"], &object["sets"][0]["granted"]), (&0.into(), &30.into()));
+    assert_eq!(object["sets"][0]["limits"]["requests"]["guard_ms"], 300);
+
+    let other = ["--limit", "requests=99/500ms", "--concurrency", "8"];
+    let refused = end(&mut run(&job, &provider.url(), "b", &other)).expect(2);
+    assert!(!job.path("b.out").exists(), "nothing was opened for writing");
+    let refused = refused.says("`requests` is 100 per 500ms").says("99 per 500ms");
+    refused.says("`paceline status --shared one` shows what is shared, and with --reset clears it");
+
+    let cleared = shared(&job, &["status", "--shared", "one", "--reset"]).expect(0).stdout;
+    assert_eq!(cleared, "nothing is shared as `one` any more\n");
+    end(&mut run(&job, &provider.url(), "b", &other)).expect(0);
+}
+
+#[test]
+fn clearing_what_is_in_use_keeps_its_limits_in_real_time() {
+    let provider = Provider::start(MockConfig::default());
+    let job = dealt(15, &["a"]);
+    let once = ["--limit", "requests=10/1h", "--concurrency", "8"];
+    let held = begin(&mut run(&job, &provider.url(), "a", &once));
+    while provider.mock.stats().total < 10 {
+        sleep(Duration::from_millis(10));
+    }
+    let cleared = shared(&job, &["status", "--shared", "one", "--reset"]).expect(0).stdout;
+    assert!(cleared.starts_with("`one` is in use, so its limits stay"), "{cleared}");
+    wait(held).expect(0).says("15 requests: 15 ok");
+}
+
+/// The second run shares what the first has spent, without being told of it.
+#[test]
+fn a_run_that_goes_on_finds_its_window_as_it_left_it_in_real_time() {
+    let provider = Provider::start(MockConfig::default());
+    let job = dealt(10, &["a"]);
+    let hour = ["--limit", "requests=8/1h", "--concurrency", "8"];
+    let mut killed = begin(&mut run(&job, &provider.url(), "a", &hour));
+    while results_so_far(&job) < 8 {
+        sleep(Duration::from_millis(10));
+    }
+    killed.kill().unwrap();
+    killed.wait().unwrap();
+    end(run(&job, &provider.url(), "a", &hour).args(["--max-elapsed", "500ms"])).expect(3);
+    assert_eq!(provider.mock.stats().total, 8, "the window is spent");
+    shared(&job, &["status", "--shared", "one", "--reset"]).expect(0);
+    let anew = end(run(&job, &provider.url(), "a", &hour).args(["--max-elapsed", "30s"])).expect(0);
+    anew.says("`one` is new: what earlier runs sent within its windows is not charged to it");
+}
+
+fn results_so_far(job: &Job) -> usize {
+    std::fs::read_to_string(job.path("a.out")).map_or(0, |text| text.lines().count())
+}
+
+#[test]
+fn without_a_terminal_it_is_a_line_a_second_until_a_signal_in_real_time() {
+    let provider = provider();
+    let job = dealt(1, &["a"]);
+    end(&mut run(&job, &provider.url(), "a", &LIMIT)).expect(0);
+    let top = begin(&mut within(&job, paceline(["top", "--shared", "one"])));
+    sleep(Duration::from_millis(1_500));
+    let pid = rustix::process::Pid::from_child(&top);
+    rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
+    let text = wait(top).expect(0).stdout;
+    assert!(text.lines().all(|line| line.starts_with("one  nobody uses it now | 0 in use, 0 waiting | ")), "{text}");
+}
