@@ -37,7 +37,13 @@ fn plain(look: &Look, rates: &[Option<f64>], columns: usize, rows: usize) -> Str
 
 #[test]
 fn everything_is_there_at_80_columns() {
-    insta::assert_snapshot!(plain(&one(), &[Some(8.25)], 80, 24), @"");
+    insta::assert_snapshot!(plain(&one(), &[Some(8.25)], 80, 24), @r"
+    openai  2 processes
+      7 in use, 3 waiting | 8.2/s granted, 12,345 so far
+      requests    [##################....]  82 %  410 of 500 per 1m
+      tokens      [######################] 100 %  10,020 of 10,000 per 1m, 20 over
+      concurrency [##########............]  44 %  7 of 16 at once
+    ");
 }
 
 #[test]
@@ -45,12 +51,21 @@ fn several_sets_have_a_heading_each_and_a_closed_gate_is_told() {
     let paused = Some(Duration::from_secs(12));
     let second = Set { paused, ..set("openai:b", &[("requests", rate(60, 60))]) };
     let look = Look { members: 0, ..look(vec![set("openai:a", &[("requests", rate(500, 410))]), second]) };
-    insta::assert_snapshot!(plain(&look, &[], 60, 24), @"");
+    insta::assert_snapshot!(plain(&look, &[], 60, 24), @r"
+    openai  nobody uses it now
+    openai:a
+      7 in use, 3 waiting | 12,345 granted so far
+      requests [################....]  82 %  410 of 500 per 1m
+    openai:b
+      7 in use, 3 waiting | 12,345 granted so far
+      paused for 12.0 s
+      requests [####################] 100 %  60 of 60 per 1m
+    ");
 }
 
 #[test]
 fn a_line_has_all_of_it() {
-    insta::assert_snapshot!(line(&one(), &[Some(8.25)]), @"");
+    insta::assert_snapshot!(line(&one(), &[Some(8.25)]), @"openai  2 processes | 7 in use, 3 waiting | 8.2/s granted, 12,345 so far | requests 82 % | tokens 100 % | concurrency 44 %");
 }
 
 #[test]
