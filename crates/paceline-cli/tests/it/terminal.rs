@@ -13,7 +13,7 @@ use rustix::termios::{Winsize, tcsetwinsize};
 
 use crate::support::{Job, Provider};
 
-/// A terminal that a command writes its stderr to.
+/// A terminal that a command writes to.
 struct Terminal {
     ours: File,
     screen: vt100::Parser,
@@ -28,7 +28,7 @@ fn size(columns: u16) -> Winsize {
 }
 
 impl Terminal {
-    fn start(columns: u16, command: &mut std::process::Command) -> (Self, Child) {
+    fn open(columns: u16) -> (Self, File) {
         let ours = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
         // The command must not hold our side of it: it would never see that nobody reads any more.
         fcntl_setfd(&ours, FdFlags::CLOEXEC).unwrap();
@@ -37,10 +37,16 @@ impl Terminal {
         let name = ptsname(&ours, Vec::new()).unwrap();
         let theirs = File::options().read(true).write(true).open(name.to_str().unwrap()).unwrap();
         tcsetwinsize(&theirs, size(columns)).unwrap();
+        (Self { ours: ours.into(), screen: vt100::Parser::new(ROWS, columns, 100), written: Vec::new() }, theirs)
+    }
+
+    /// It is the command's stderr.
+    fn start(columns: u16, command: &mut std::process::Command) -> (Self, Child) {
+        let (terminal, theirs) = Self::open(columns);
         let child = command.env("TERM", "xterm-256color").stderr(theirs).spawn().unwrap();
         // The command still holds a copy of the other side, which must go for the end to be seen.
         command.stderr(std::process::Stdio::null());
-        (Self { ours: ours.into(), screen: vt100::Parser::new(ROWS, columns, 100), written: Vec::new() }, child)
+        (terminal, child)
     }
 
     /// Reads on until a screen is as wanted, or to the end. Gives that screen, with which [`Self::check`] was content.
@@ -170,4 +176,43 @@ fn quiet_and_none_draw_nothing_in_real_time() {
     let job = Job::of(5);
     let (terminal, child) = Terminal::start(80, job.command_at(&provider.url(), &LIMITS).args(["--progress", "none"]));
     assert!(terminal.end(child).0.starts_with("5 requests: 5 ok"));
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn what_is_shared_is_redrawn_until_q_in_real_time() {
+    use std::io::Write as _;
+
+    use rustix::termios::tcgetattr;
+
+    let provider = provider();
+    let job = Job::of(150);
+    let args = ["--limit", "requests=30/1s", "--concurrency", "8", "--shared", "one", "--progress", "none"];
+    let mut run = job.command_at(&provider.url(), &args);
+    let mut run = crate::support::begin(run.env("PACELINE_SHM_DIR", job.path("shared")));
+    while !job.output().exists() {
+        std::thread::sleep(Duration::from_millis(10));
+    }
+
+    let (mut terminal, theirs) = Terminal::open(80);
+    let before = tcgetattr(&theirs).unwrap().local_modes;
+    let mut top = crate::support::paceline(["top", "--shared", "one"]);
+    top.env("PACELINE_SHM_DIR", job.path("shared")).env("TERM", "xterm-256color");
+    top.stdin(theirs.try_clone().unwrap()).stdout(theirs.try_clone().unwrap());
+    let child = top.spawn().unwrap();
+    drop(top);
+    let wanted = |screen: &str| screen.contains("/s granted") && !screen.contains(" 0.0/s") && screen.contains("at once");
+    let screen = terminal.until(wanted).expect("a whole display");
+    let lines: Vec<_> = screen.lines().collect();
+    assert_eq!((lines.len(), lines[0]), (4, "one  1 process"), "{screen}");
+    assert!(lines[1].contains(" in use, ") && lines[1].ends_with(" so far"), "{screen}");
+    assert!(lines[2].starts_with("  requests    [#") && lines[2].ends_with(" of 30 per 1s"), "{screen}");
+    assert!(lines[3].starts_with("  concurrency [") && lines[3].ends_with(" of 8 at once"), "{screen}");
+
+    terminal.ours.write_all(b"q").unwrap();
+    let ended = child.wait_with_output().unwrap();
+    assert!(ended.status.success());
+    assert_eq!(tcgetattr(&theirs).unwrap().local_modes, before, "the terminal is as it was");
+    run.kill().unwrap();
+    run.wait().unwrap();
 }
