@@ -22,7 +22,7 @@ pub(crate) struct StatusArgs {
     /// Forget what is shared; while it is in use, only what has been used of it
     ///
     /// What nobody uses is forgotten, limits included, so that the next run can share others. Where runs are using it, their
-    /// limits stay: what they have charged is forgotten, and a pause ended. What is in flight stays in flight.
+    /// limits stay: what they have charged and learnt is forgotten, and a pause ended. What is in flight stays in flight.
     #[arg(long, requires = "shared", conflicts_with = "json")]
     pub(crate) reset: bool,
     /// One JSON object

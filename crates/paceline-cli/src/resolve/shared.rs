@@ -22,17 +22,11 @@ pub(super) fn check(name: &SharedName, groups: &[Group]) -> Result<()> {
             groups.len()
         );
     };
-    if matches!(group.concurrency, Concurrency::Fixed(_)) {
-        return Ok(());
-    }
-    if group.limits.is_empty() {
+    if group.limits.is_empty() && group.concurrency == Concurrency::AUTO {
         bail!(
             "there is nothing to share as `{name}`: limits that answers tell of are each run's own; state some, for \
-             example by --rpm 500, and --concurrency N"
+             example by --rpm 500, or how many requests may be in flight, by --concurrency N"
         );
     }
-    bail!(
-        "runs that share `{name}` have to be told how many requests may be in flight, all of them together; say \
-         --concurrency N, with a number"
-    )
+    Ok(())
 }

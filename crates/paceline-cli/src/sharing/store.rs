@@ -42,7 +42,7 @@ impl Store {
         Ok(store)
     }
 
-    /// Forgets what is there, or, where others are using it, what they have used.
+    /// Forgets what is there, or, where others are using it, what they have used and learnt.
     pub(crate) fn clear(name: &SharedName) -> Result<Cleared> {
         match paceline_shm::remove(name.as_str()) {
             Ok(()) => Ok(Cleared::Forgotten),
@@ -50,8 +50,9 @@ impl Store {
                 let store = Self::open(name)?;
                 for set in store.sets()? {
                     let (home, _) = store.home(&set)?;
-                    home.change(Change::Reset)?;
-                    home.change(Change::Resume)?;
+                    for change in [Change::Reset, Change::Unlearn, Change::Resume] {
+                        home.change(change)?;
+                    }
                 }
                 Ok(Cleared::Unused)
             }

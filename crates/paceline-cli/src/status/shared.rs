@@ -26,7 +26,7 @@ fn reset(name: &SharedName) -> Result<String> {
     Ok(match Store::clear(name)? {
         Cleared::Forgotten => format!("nothing is shared as `{name}` any more\n"),
         Cleared::Unused => format!(
-            "`{name}` is in use, so its limits stay and what is in flight, too; what was used of them is forgotten\n"
+            "`{name}` is in use, so its limits stay and what is in flight, too; what was used of them and learnt is forgotten\n"
         ),
     })
 }

@@ -52,7 +52,6 @@ fn usage_errors() {
         &["--rehearse", "--base-url", "http://127.0.0.1"],
         &["--shared", "a/b", "--rpm", "5", "--concurrency", "8"],
         &["--shared", "one"],
-        &["--shared", "one", "--rpm", "5"],
         &["--shared", "one", "--rehearse"],
     ];
     let job = Job::of(1);

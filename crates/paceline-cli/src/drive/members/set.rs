@@ -7,6 +7,7 @@ use paceline::backend::Remote;
 use paceline::{Clock, CubicRate, Error, LimitSet, LimitSetBuilder, Pacing};
 
 use crate::endpoint::Group;
+use crate::job::Concurrency;
 use crate::limits::Counted;
 use crate::waits::Waits;
 
@@ -14,23 +15,16 @@ use crate::waits::Waits;
 /// an even pace instead, the second of a day's thousand would wait for a minute and a half.
 const LONGEST_PACED: Duration = Duration::from_secs(60);
 
-/// One of this process: it learns from the answers what was not stated.
+/// One of this process: it finds out from the answers what was not stated.
 pub(super) fn alone(group: &Group, clock: &Clock, waits: &Arc<Waits>) -> Result<LimitSet, Error> {
-    let mut set = stated(&group.name, group, clock, waits).find_limits();
-    for limit in group.limits.iter().filter(|limit| limit.guard_grows) {
-        let (name, quota) = (&*limit.name, limit.quota());
-        // A demand of many units would not fit a small burst, and nobody refills a day's quota evenly.
-        let paced = limit.counted == Counted::Requests && limit.window <= LONGEST_PACED;
-        let pacing = if paced { Pacing::new(quota) } else { Pacing::steady(quota) };
-        set = set.pacing(name, pacing.expect("checked when the limits were merged"));
-    }
-    match group.concurrency.controller()? {
-        Some(controller) => set.adaptive(controller).adaptive_rate(CubicRate::default()).build(),
-        None => set.concurrency(group.concurrency.most()).build(),
+    let set = stated(&group.name, group, clock, waits)?.find_limits();
+    match group.concurrency {
+        Concurrency::Fixed(_) => set.build(),
+        Concurrency::Adaptive { .. } => set.adaptive_rate(CubicRate::default()).build(),
     }
 }
 
-/// One that other processes know by that name. What it is has to be the same for all of them, so nothing of it is found out.
+/// One that other processes know by that name. What it is has to be the same for all of them, so no limit of it is found out.
 pub(super) fn shared(
     name: &str,
     group: &Group,
@@ -38,16 +32,29 @@ pub(super) fn shared(
     waits: &Arc<Waits>,
     backend: Arc<dyn Remote>,
 ) -> Result<LimitSet, Error> {
-    stated(name, group, clock, waits).concurrency(group.concurrency.most()).backend(backend).build()
+    stated(name, group, clock, waits)?.backend(backend).build()
 }
 
-fn stated(name: &str, group: &Group, clock: &Clock, waits: &Arc<Waits>) -> LimitSetBuilder {
+fn stated(name: &str, group: &Group, clock: &Clock, waits: &Arc<Waits>) -> Result<LimitSetBuilder, Error> {
     let hook = Arc::clone(waits);
-    let set = LimitSet::builder(name)
+    let mut set = LimitSet::builder(name)
         .clock(clock.clone())
         .on_wait(move |waiting| hook.begin(waiting.limit.as_deref()));
-    group.limits.iter().fold(set, |set, limit| match limit.counted {
-        Counted::Requests => set.calls_as(&*limit.name, limit.quota()),
-        _ => set.rate(&*limit.name, limit.quota()),
+    for limit in &group.limits {
+        let (name, quota) = (&*limit.name, limit.quota());
+        set = match limit.counted {
+            Counted::Requests => set.calls_as(name, quota),
+            _ => set.rate(name, quota),
+        };
+        if limit.guard_grows {
+            // A demand of many units would not fit a small burst, and nobody refills a day's quota evenly.
+            let paced = limit.counted == Counted::Requests && limit.window <= LONGEST_PACED;
+            let pacing = if paced { Pacing::new(quota) } else { Pacing::steady(quota) };
+            set = set.pacing(name, pacing.expect("checked when the limits were merged"));
+        }
+    }
+    Ok(match group.concurrency.controller()? {
+        Some(controller) => set.adaptive(controller),
+        None => set.concurrency(group.concurrency.most()),
     })
 }
