@@ -12,6 +12,7 @@ mod out;
 mod request;
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::task::JoinSet;
@@ -62,6 +63,8 @@ pub(crate) struct Shared {
     on_unknown: OnUnknown,
     slots: u32,
     leaving: Arc<Semaphore>,
+    /// Quotas that are shared cannot be asked for now, and that was said.
+    quota_away: AtomicBool,
 }
 
 /// Requests that may be admitted and not yet on their way. A service counts from when they arrive, so a burst is admitted
@@ -125,6 +128,7 @@ impl Shared {
             on_unknown: job.on_unknown,
             slots,
             leaving: Arc::new(Semaphore::new(LEAVING)),
+            quota_away: AtomicBool::new(false),
         })
     }
 

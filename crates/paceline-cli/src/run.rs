@@ -196,6 +196,10 @@ fn ended(job: &Job, shared: &Shared) -> Result<Exit, Halt> {
             let message = format!("every endpoint that is left fails call after call; once one works, {again}");
             return stopped(Exit::Stopped, message);
         }
+        Some(Cause::Shared(why)) => {
+            let message = format!("the shared quota can no longer be kept, so nothing more is sent: {why}; then {again}");
+            return stopped(Exit::Stopped, message);
+        }
         Some(Cause::Output(why)) => {
             let lost = count(tally.lost.get(), "answer");
             let then = if job.output == Output::Stdout { again.into() } else { format!("make room and {again}") };

@@ -28,6 +28,8 @@ pub(crate) enum Cause {
     },
     /// None of several endpoints works.
     AllFail,
+    /// The quotas that are shared can no longer be kept.
+    Shared(String),
     /// Results can no longer be written.
     Output(String),
     /// The journal can no longer be written.
@@ -55,6 +57,7 @@ impl Cause {
             Self::NobodyLeft { why: Out::Spent(_) | Out::UsedUp(_), .. } => "quota",
             Self::NobodyLeft { why: Out::Redirected(_), .. } => "redirected",
             Self::Unreachable { .. } | Self::AllFail => "unreachable",
+            Self::Shared(_) => "shared",
             Self::Output(_) => "output",
             Self::Journal(_) => "journal",
             Self::Changed(_) => "changed",

@@ -3,6 +3,7 @@
 use std::future::{pending, poll_fn};
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 use std::task::Poll;
 use std::time::Duration;
 
@@ -47,6 +48,9 @@ type Ended = Result<Response<LimitBody<Body>>, LimitError<Unanswered>>;
 /// up to [`SELDOM`]: the longer it lasts already, the less is a moment.
 const LOOK: Duration = Duration::from_millis(100);
 
+/// How long after it could not be asked for a shared quota is asked for again.
+const ASK_AGAIN: Duration = Duration::from_secs(1);
+
 /// The longest time between looks.
 const SELDOM: Duration = Duration::from_secs(2);
 
@@ -88,6 +92,7 @@ pub(super) async fn admit(shared: &Shared, request: Request) -> Admission {
     };
     if outgoing.call.has_begun() {
         shared.tally.admitted.add(1);
+        shared.quota_away.store(false, Relaxed);
     }
     match ended {
         None => Admission::Granted(Granted { outgoing, sending }),
@@ -156,6 +161,9 @@ fn abandon(shared: &Shared) -> Outcome {
 async fn over(shared: &Shared, outgoing: &Outgoing, ended: Ended) -> Option<Outcome> {
     match ended {
         Ok(response) => answered(shared, outgoing, response).await,
+        Err(LimitError::NotAdmitted(Error::Backend { message, retryable, .. })) => {
+            no_quota(shared, message, retryable).await
+        }
         Err(LimitError::NotAdmitted(error)) => Some(not_admitted(shared, &outgoing.request, &error)),
         Err(LimitError::Failed(why)) => Some(unanswered(shared, outgoing, &why)),
     }
@@ -256,6 +264,22 @@ fn unanswered(shared: &Shared, outgoing: &Outgoing, why: &Unanswered) -> Outcome
         return abandon(shared);
     }
     without_answer(shared, request, why.code(), &why.to_string())
+}
+
+/// The place where the quotas are shared could not be asked: nothing that the request has done, and nothing is sent without.
+async fn no_quota(shared: &Shared, why: String, retryable: bool) -> Option<Outcome> {
+    if !retryable {
+        shared.stop.drain(Cause::Shared(why));
+        return Some(abandon(shared));
+    }
+    if !shared.quota_away.swap(true, Relaxed) {
+        shared.screen.say(&format!("nothing is sent for now: {why}"));
+    }
+    tokio::select! {
+        () = shared.stop.draining() => {}
+        () = tokio::time::sleep(ASK_AGAIN) => {}
+    }
+    None
 }
 
 fn not_admitted(shared: &Shared, request: &Request, error: &Error) -> Outcome {
