@@ -104,7 +104,7 @@ pub async fn all<P: Place, F: Future<Output = P>>(fresh: impl Fn() -> F) {
     each! {
         basics: grants_all_or_nothing gives_back_what_is_dropped an_empty_set_never_waits settles late_refunds_give_nothing
             overruns_are_a_debt refuses_what_can_never_be others_share_it says_how_it_stands;
-        order: waits_in_order urgent_demands_go_first small_ones_pass_only_on_what_is_left_over keeps_deadlines
+        order: waits_in_order who_waits_is_told urgent_demands_go_first small_ones_pass_only_on_what_is_left_over keeps_deadlines
             a_dropped_wait_leaves_nothing a_grant_that_nobody_took_is_undone;
         changes: capacities_grow_and_shrink quotas_change a_gate_holds_everybody_back a_refusal_pauses_everybody
             the_service_has_the_last_word resets closing_ends_all_waits wrong_changes_change_nothing;

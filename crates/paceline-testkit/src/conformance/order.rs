@@ -10,6 +10,17 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::{Place, described, is_not_now, made, settle_down, soon, waiting};
 
+/// Whoever wants to know hears of a wait, once, and what it is for.
+pub(super) async fn who_waits_is_told(place: &impl Place) {
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let heard = Arc::clone(&told);
+    let set = made(place, described().on_wait(move |waiting| heard.lock().unwrap().push(waiting.limit.clone())));
+    drop(soon(set.acquire([("calls", 2)])).await);
+    assert!(told.lock().unwrap().is_empty(), "it did not wait");
+    drop(soon(set.acquire(())).await);
+    assert_eq!(*told.lock().unwrap(), [Some("calls".into())]);
+}
+
 /// First come, first served.
 pub(super) async fn waits_in_order(place: &impl Place) {
     let set = made(place, described());

@@ -1,15 +1,18 @@
 //! Waiting for a set that lives elsewhere.
 
+use std::future::poll_fn;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
-use paceline_core::Demand;
+use paceline_core::{Demand, LimitKind, Part};
 
-use super::{Answer, BoxFuture, RemotePermit, RemoteSet};
+use super::{Answer, BoxFuture, RemotePermit, RemoteSet, Standing};
 use crate::error::Error;
 use crate::permit::Permit;
 use crate::request::Terms;
 use crate::set::LimitSet;
+use crate::wait::Waiting;
 
 /// Waits for a permit that lives elsewhere.
 pub(crate) struct RemoteAcquire<'a>(BoxFuture<'a, Result<Permit<'a>, Error>>);
@@ -37,14 +40,28 @@ impl<'a> RemoteAcquire<'a> {
         let waited = ask.waited;
         // Made before the answer is known, so that a lost answer or a dropped wait is given back too.
         let mut permit = RemotePermit::new(home, ask.permit, ask.demand.clone(), asked);
+        let mut told = false;
         loop {
-            match home.acquire(&ask).await.map_err(|error| error.of(set))? {
+            let mut asking = home.acquire(&ask);
+            let answer = poll_fn(|context| {
+                let polled = asking.as_mut().poll(context);
+                if polled.is_pending() && !std::mem::replace(&mut told, true) {
+                    tell(remote, &ask.demand);
+                }
+                polled
+            });
+            let answer = answer.await.map_err(|error| error.of(set))?;
+            drop(asking);
+            match answer {
                 Answer::Granted => {
                     permit.admitted = remote.plan.clock.now();
                     return Ok(Permit::remote(set, permit, asked, terms.arrived(asked)));
                 }
                 Answer::Wait(wait) => {
                     timed(remote)?;
+                    if !std::mem::replace(&mut told, true) {
+                        tell(remote, &ask.demand);
+                    }
                     tokio::time::sleep(wait).await;
                 }
                 Answer::Never(refusal) => return Err(remote.refused(refusal)),
@@ -61,6 +78,32 @@ impl<'a> RemoteAcquire<'a> {
 
     pub(crate) fn poll(&mut self, context: &mut Context<'_>) -> Poll<Result<Permit<'a>, Error>> {
         self.0.as_mut().poll(context)
+    }
+}
+
+/// Tells whoever wants to know that a demand waits, if it does: on its way to a store and back it waits for nothing.
+fn tell(remote: &RemoteSet, demand: &Demand) {
+    let hooks = &remote.plan.hooks;
+    let Some(Ok(Standing { view, .. })) = remote.home().ok().filter(|_| !hooks.is_empty()).map(|home| home.standing())
+    else {
+        return;
+    };
+    let lacks = |part: &&Part| view.limits.get(usize::from(part.limit)).is_some_and(|it| it.available < part.units);
+    // What comes back at any moment is not what is waited for if a rate is, too.
+    let period = |part: &&Part| match view.limits[usize::from(part.limit)].kind {
+        LimitKind::Rate(quota) => quota.period(),
+        LimitKind::Resource => Duration::ZERO,
+    };
+    let lacking = demand.parts().iter().filter(lacks).max_by_key(period);
+    if lacking.is_some() || view.paused.is_some() {
+        let lacking = lacking.filter(|_| view.paused.is_none());
+        hooks.call(&Waiting {
+            set: Arc::clone(&remote.name),
+            limit: lacking.map(|part| Arc::clone(&remote.plan.keys()[usize::from(part.limit)])),
+            expected: view.paused,
+            // Its own place is taken already.
+            ahead: view.waiting.saturating_sub(1),
+        });
     }
 }
 

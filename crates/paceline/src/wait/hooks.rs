@@ -33,6 +33,10 @@ impl Hooks {
         self.0.push(Arc::new(hook));
     }
 
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// A hook that panics harms nobody: the wait goes on.
     pub(crate) fn call(&self, waiting: &Waiting) {
         for hook in &self.0 {
