@@ -104,16 +104,6 @@ impl Demand {
         Self { parts }
     }
 
-    /// Its limit and units where it is one part that lies here.
-    #[inline]
-    #[must_use]
-    pub fn only(&self) -> Option<(Index, u64)> {
-        match self.parts() {
-            [only] if self.is_inline() => Some((only.limit, only.units)),
-            _ => None,
-        }
-    }
-
     /// Whether it lies here as a whole, with nothing on the heap: up to four limits.
     #[inline]
     #[must_use]

@@ -89,19 +89,24 @@ impl<W> Set<W> {
         room
     }
 
-    /// The same for a demand of one part, which needs no memory: the mark of its charge, for [`Demand::charged`].
+    /// The same for `units` of a set of one limit, which needs no memory: the mark of its charge, for
+    /// [`Demand::charged`].
     #[inline]
-    pub fn try_one(&mut self, now: Time, limit: Index, units: u64) -> Option<u64> {
-        let mut part = Part { limit, units, mark: 0 };
-        let room = self.is_idle(now) && self.limits[usize::from(limit)].take(now, &mut part);
-        self.granted += u64::from(room);
-        room.then_some(part.mark)
+    pub fn try_one(&mut self, now: Time, units: u64) -> Option<u64> {
+        let idle = self.is_idle(now);
+        let [only] = &mut *self.limits else { return None };
+        let mut part = Part { limit: 0, units, mark: 0 };
+        if !idle || !only.take(now, &mut part) {
+            return None;
+        }
+        self.granted += 1;
+        Some(part.mark)
     }
 
     /// Nobody waits, who would have to be passed or could be woken, and nothing stands in the way but the limits.
     #[inline]
     fn is_idle(&self, now: Time) -> bool {
-        !self.closed && now >= self.gate && self.waiting() == 0
+        !self.closed && now >= self.gate && self.queue.as_ref().is_none_or(|queue| queue.waiting() == 0)
     }
 
     /// Charges all of them, or none. What can take a charge back as if it had never been is charged as it is asked; the

@@ -102,6 +102,9 @@ pub(crate) mod private {
         /// path fills one where it lies instead of handing it on.
         fn add_to(&self, demand: &mut Demand, set: &LimitSet) -> Result<(), Error>;
 
+        /// The units where `set` has one limit alone, and the demand on it takes some.
+        fn only(&self, set: &LimitSet) -> Option<u64>;
+
         /// The demand on `set`; keys it has not are an error.
         #[inline]
         fn resolve(&self, set: &LimitSet) -> Result<Demand, Error> {
@@ -120,6 +123,11 @@ pub(crate) mod private {
             Ok(())
         }
 
+        #[inline]
+        fn only(&self, set: &LimitSet) -> Option<u64> {
+            set.plan().is_one_unasked().then_some(1)
+        }
+
         fn resolve_known(&self, _: &LimitSet, _: &mut dyn FnMut(usize, Error)) -> Demand {
             Demand::default()
         }
@@ -132,6 +140,14 @@ pub(crate) mod private {
                 demand.add(key.index(set)?, *units);
             }
             Ok(())
+        }
+
+        #[inline]
+        fn only(&self, set: &LimitSet) -> Option<u64> {
+            match self {
+                [(key, units)] if set.plan().is_one() && *units > 0 => key.index(set).ok().map(|_| *units),
+                _ => None,
+            }
         }
 
         fn resolve_known(&self, set: &LimitSet, unknown: &mut dyn FnMut(usize, Error)) -> Demand {
@@ -154,6 +170,11 @@ pub(crate) mod private {
                     self[..].add_to(demand, set)
                 }
 
+                #[inline]
+                fn only(&self, set: &LimitSet) -> Option<u64> {
+                    self[..].only(set)
+                }
+
                 fn resolve_known(&self, set: &LimitSet, unknown: &mut dyn FnMut(usize, Error)) -> Demand {
                     self[..].resolve_known(set, unknown)
                 }
@@ -167,6 +188,11 @@ pub(crate) mod private {
         #[inline]
         fn add_to(&self, demand: &mut Demand, set: &LimitSet) -> Result<(), Error> {
             (**self).add_to(demand, set)
+        }
+
+        #[inline]
+        fn only(&self, set: &LimitSet) -> Option<u64> {
+            (**self).only(set)
         }
 
         fn resolve_known(&self, set: &LimitSet, unknown: &mut dyn FnMut(usize, Error)) -> Demand {

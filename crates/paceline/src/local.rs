@@ -6,9 +6,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use paceline_core::{
-    Arrival, Decision, Demand, Events, Grant, Index, Limit, Order, Outcome, Returns, Set, Ticket, Time,
-};
+use paceline_core::{Arrival, Decision, Demand, Events, Grant, Limit, Order, Outcome, Returns, Set, Ticket, Time};
 use parking_lot::{Mutex, MutexGuard};
 use smallvec::SmallVec;
 
@@ -124,13 +122,17 @@ impl Local {
         }
     }
 
-    /// Charges a demand of one part now if nobody waits and there is room: the instant, and the charge's mark.
+    /// Charges units of a set of one limit now if nobody waits and there is room: the instant, and the charge's mark.
     ///
-    /// It comes and goes in registers. A demand is some hundred bytes, and to move it costs more than to charge it.
-    pub(crate) fn try_one(&self, limit: Index, units: u64) -> Option<(Time, u64)> {
+    /// Always inlined, as it is short: what comes and goes in registers is written once, where the permit is wanted.
+    #[inline(always)]
+    pub(crate) fn try_one(&self, units: u64) -> Option<(Time, u64)> {
         let mut guard = self.lock();
         let now = self.plan.clock.read();
-        guard.set.try_one(now, limit, units).map(|mark| (now, mark))
+        match guard.set.try_one(now, units) {
+            Some(mark) => Some((now, mark)),
+            None => no_room(guard),
+        }
     }
 
     /// Charges `demand` now if nobody waits and there is room.
@@ -247,6 +249,13 @@ impl Drop for Local {
             keeper.retire();
         }
     }
+}
+
+/// Out of line, so that the way of those who find room has no branches.
+#[cold]
+fn no_room<T>(guard: MutexGuard<'_, Guarded>) -> Option<T> {
+    drop(guard);
+    None
 }
 
 /// The next arrival number of this process.

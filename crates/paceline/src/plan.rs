@@ -20,6 +20,8 @@ pub(crate) struct Plan {
     specs: Box<[Spec]>,
     /// The limits of which each demand takes one unit unasked.
     unasked: Box<[Index]>,
+    /// Whether there is one limit alone, and each demand takes one unit of it unasked.
+    one_unasked: bool,
     back: Back,
     pub(crate) config: Box<[(Arc<str>, Arc<str>)]>,
     pub(crate) clock: Clock,
@@ -96,13 +98,15 @@ impl Plan {
             (Some((at, _)), None) => Back::One(index(at)),
             (Some(_), Some(_)) => Back::Several,
         };
-        let unasked = unasked.map(|(at, _)| index(at)).collect();
+        let unasked: Box<[_]> = unasked.map(|(at, _)| index(at)).collect();
+        let one_unasked = limits.len() == 1 && unasked.len() == 1;
         let (keys, specs): (Vec<_>, Vec<_>) = limits.into_iter().unzip();
         Ok(Self {
             shape: SHAPES.fetch_add(1, Ordering::Relaxed),
             keys: keys.into(),
             specs: specs.into(),
             unasked,
+            one_unasked,
             back,
             config: config.into(),
             clock,
@@ -130,6 +134,18 @@ impl Plan {
 
     pub(crate) fn owns(&self, key: Key) -> bool {
         key.shape == self.shape
+    }
+
+    /// Whether there is one limit alone.
+    #[inline]
+    pub(crate) fn is_one(&self) -> bool {
+        self.specs.len() == 1
+    }
+
+    /// Whether a demand that names nothing is one unit of the one limit there is.
+    #[inline]
+    pub(crate) fn is_one_unasked(&self) -> bool {
+        self.one_unasked
     }
 
     /// The resource of which permits can give one unit back without the lock.

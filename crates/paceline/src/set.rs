@@ -75,19 +75,27 @@ impl LimitSet {
     /// [`Closed`](Error::Closed) are for good.
     #[inline]
     pub fn try_acquire(&self, amounts: impl Amounts) -> Result<Permit<'_>, Error> {
+        if let (Store::Local(local), Some(units)) = (&self.0, amounts.only(self)) {
+            if let Some((at, mark)) = local.try_one(units) {
+                return Ok(Permit::at_once(self, Grant { at, charged: Demand::charged(0, units, mark) }));
+            }
+            return self.try_later(units);
+        }
         let mut demand = Demand::default();
         amounts.add_to(&mut demand, self)?;
         self.plan().complete(&mut demand);
         if let Store::Local(local) = &self.0 {
-            if let Some((limit, units)) = demand.only() {
-                if let Some((at, mark)) = local.try_one(limit, units) {
-                    return Ok(Permit::at_once(self, Grant { at, charged: Demand::charged(limit, units, mark) }));
-                }
-            } else if let Some(now) = local.try_alone(&mut demand) {
+            if let Some(now) = local.try_alone(&mut demand) {
                 return Ok(Permit::at_once(self, Grant { at: now, charged: demand }));
             }
         }
         self.try_complete(demand, &Terms::default())
+    }
+
+    /// A demand on a set of one limit that could not be had at once.
+    #[cold]
+    fn try_later(&self, units: u64) -> Result<Permit<'_>, Error> {
+        self.try_complete([(0, units)].into_iter().collect(), &Terms::default())
     }
 
     /// Waits its turn. This is what most people want.
