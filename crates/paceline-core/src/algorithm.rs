@@ -221,6 +221,16 @@ impl Algorithm {
         };
     }
 
+    /// Charges what one has used alone, the oldest first, room or not.
+    pub(crate) fn charge_past(&mut self, now: Time, past: &[(Time, u64)]) {
+        match self {
+            Self::Bucket(it) => it.charge_past(now, past),
+            Self::Log(it) => it.charge_past(now, past),
+            Self::Counter(it) => it.charge_past(now, past),
+            Self::Fixed(it) => it.charge_past(now, past),
+        }
+    }
+
     /// Lets `available` units be free at most; what is taken away counts as the service's own window does, where its
     /// end is known.
     pub(crate) fn cap_available(&mut self, now: Time, available: u64, window_ends: Option<Time>) {

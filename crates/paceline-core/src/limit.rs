@@ -1,5 +1,7 @@
 //! One limit: a rate or a resource, with the bookkeeping that both share.
 
+mod share;
+
 use std::sync::Arc;
 
 use crate::algorithm::Algorithm;

@@ -1,5 +1,6 @@
 //! What a rate limit allows: an amount per period, and how the two are read.
 
+use std::num::NonZeroU64;
 use std::time::Duration;
 
 use crate::error::QuotaError;
@@ -292,6 +293,19 @@ impl Quota {
         let (burst, paced) = (Option::read(words)?, Option::read(words)?);
         let anchor = if bool::read(words)? { Anchor::Completion } else { Anchor::Admission };
         Some(Self { amount, period, guard, algorithm, burst, paced, anchor, resets_in: Option::read(words)? })
+    }
+
+    /// What one of so many has of it for sure: none where that is nothing, or where two shares at once are too much.
+    pub(crate) fn share(mut self, members: NonZeroU64) -> Option<Self> {
+        let part = |units: u64| Some(units / members).filter(|part| *part > 0);
+        if self.kind() == Algorithm::LeakyBucket && members.get() > 1 {
+            return None;
+        }
+        self.amount = part(self.amount)?;
+        // A bucket that holds a period's amount holds a share's.
+        self.burst = self.burst.map_or(Some(None), |burst| part(burst).map(Some))?;
+        self.paced = self.paced.map_or(Some(None), |paced| part(paced).map(Some))?;
+        Some(self)
     }
 
     pub(crate) fn with_amount(mut self, amount: u64) -> Self {

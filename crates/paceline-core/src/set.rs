@@ -12,6 +12,7 @@ mod image;
 mod joint;
 mod passing;
 mod pump;
+mod share;
 
 use std::time::Duration;
 

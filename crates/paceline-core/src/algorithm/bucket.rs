@@ -113,6 +113,17 @@ impl Bucket {
         back
     }
 
+    /// First in, first out: what a full bucket would have drained since is gone, and of the rest, all may still be there. A
+    /// bucket is not more than full by it.
+    pub(crate) fn charge_past(&mut self, now: Time, past: &[(Time, u64)]) {
+        self.drain(now);
+        let full = self.weight(self.ceiling());
+        let gone = full.div_ceil(u128::from(self.amount));
+        let left = past.iter().filter(|(at, _)| u128::from(now.nanos_since(*at)) < gone);
+        let level = left.fold(self.level, |level, (_, units)| level.saturating_add(self.weight(*units)));
+        self.level = level.min(full.max(self.level));
+    }
+
     pub(crate) fn used(&mut self, now: Time) -> u64 {
         self.drain(now);
         u64::try_from(self.level.div_ceil(u128::from(self.period))).unwrap_or(u64::MAX)

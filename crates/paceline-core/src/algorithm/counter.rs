@@ -78,6 +78,18 @@ impl Counter {
         self.current = self.current.saturating_add(units);
     }
 
+    /// Counts what was used in this period and the last in the period where it was.
+    pub(crate) fn charge_past(&mut self, now: Time, past: &[(Time, u64)]) {
+        self.advance(now);
+        for (at, units) in past {
+            if *at >= self.start {
+                self.current = self.current.saturating_add(*units);
+            } else if self.start.nanos_since(*at) <= self.period {
+                self.previous = self.previous.saturating_add(*units);
+            }
+        }
+    }
+
     pub(crate) fn refund(&mut self, now: Time, admitted: Time, units: u64) -> u64 {
         self.advance(now);
         if admitted < self.start {

@@ -79,6 +79,13 @@ impl Fixed {
         self.count = self.count.saturating_add(units);
     }
 
+    /// Counts what was used in the window that runs.
+    pub(crate) fn charge_past(&mut self, now: Time, past: &[(Time, u64)]) {
+        self.advance(now);
+        let counts = past.iter().filter(|(at, _)| *at >= self.start);
+        self.count = counts.fold(self.count, |count, (_, units)| count.saturating_add(*units));
+    }
+
     pub(crate) fn refund(&mut self, now: Time, admitted: Time, units: u64) -> u64 {
         self.advance(now);
         if admitted < self.start {

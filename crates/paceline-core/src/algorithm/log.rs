@@ -134,6 +134,19 @@ impl Log {
         self.push(at, units);
     }
 
+    /// Enters what was over before now where it lies.
+    pub(crate) fn charge_past(&mut self, now: Time, past: &[(Time, u64)]) {
+        self.expire(now);
+        if let Some(pace) = &mut self.pace {
+            pace.charge_past(now, past);
+        }
+        for (at, units) in past {
+            if *at >= self.kept_from {
+                self.enter(*at, *units);
+            }
+        }
+    }
+
     #[inline]
     pub(crate) fn charge(&mut self, now: Time, since: Time, units: u64) {
         let now = self.expire(now);

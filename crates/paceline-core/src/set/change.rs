@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::share::before;
 use super::{Events, Set};
 use crate::decision::Refusal;
 use crate::demand::{Demand, Grant, Index};
@@ -94,9 +95,7 @@ impl<W> Set<W> {
         past: impl IntoIterator<Item = (Duration, u64)>,
         events: &mut Events<W>,
     ) -> Result<(), ChangeError> {
-        let ago = |age: Duration| Time::from_nanos(now.as_nanos().saturating_sub(crate::time::nanos(age)));
-        let mut past: Vec<_> = past.into_iter().map(|(age, units)| (ago(age), units)).collect();
-        past.sort_by_key(|(at, _)| *at);
+        let past = before(now, past);
         self.limits[usize::from(limit)].recall(now, &past)?;
         self.after_change(now, events);
         Ok(())
@@ -144,7 +143,7 @@ impl<W> Set<W> {
         &self.limits
     }
 
-    fn after_change(&mut self, now: Time, events: &mut Events<W>) {
+    pub(super) fn after_change(&mut self, now: Time, events: &mut Events<W>) {
         if self.waiting() > 0 {
             self.pump(now, events);
         }

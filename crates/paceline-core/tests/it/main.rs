@@ -25,6 +25,7 @@ mod rng;
 mod server;
 mod settle;
 mod several;
+mod share;
 mod sharing;
 mod support;
 mod waiting;
