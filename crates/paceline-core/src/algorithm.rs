@@ -164,6 +164,13 @@ impl Algorithm {
         }
     }
 
+    /// The permit of a charge is out again.
+    pub(crate) fn take_up(&mut self, now: Time, part: &Part) {
+        if let Self::Log(it) = self {
+            it.take_up(now, part);
+        }
+    }
+
     /// Whether returning permits matter to it.
     #[inline]
     pub(crate) fn awaits_completion(&self) -> bool {

@@ -62,6 +62,10 @@ pub enum Op {
     /// A member holds these, waits for nothing, and has nothing else: told to a state that may have forgotten some of it.
     /// What they hold of resources counts; rates remember what they were charged, or have forgotten it for good.
     Hold(Member, Vec<Grant>),
+    /// A member holds these too, which nobody was asked for: rates are [told](Self::Used) apart.
+    Took(Member, Vec<Grant>),
+    /// Units of a rate that were used and nobody was asked for, and how long before this operation.
+    Used(Index, Vec<(Duration, u64)>),
     /// A permit comes back, charged what it really was.
     End(Member, Grant, Demand),
     /// A permit that nobody has used comes back.
@@ -147,6 +151,10 @@ fn read_index(words: &mut Words<'_>) -> Option<Index> {
     Index::try_from(words.word()?).ok()
 }
 
+fn read_all<T>(words: &mut Words<'_>, one: impl Fn(&mut Words<'_>) -> Option<T>) -> Option<Vec<T>> {
+    (0..words.count()?).map(|_| one(words)).collect()
+}
+
 impl Image for Op {
     fn write(&self, out: &mut Vec<u64>) {
         match self {
@@ -210,6 +218,19 @@ impl Image for Op {
                 out.push(grants.len() as u64);
                 grants.iter().for_each(|grant| grant.write(out));
             }
+            Self::Took(member, grants) => {
+                out.push(21);
+                member.write(out);
+                out.push(grants.len() as u64);
+                grants.iter().for_each(|grant| grant.write(out));
+            }
+            Self::Used(limit, past) => {
+                out.extend([22, (*limit).into(), past.len() as u64]);
+                for (age, units) in past {
+                    age.write(out);
+                    out.push(*units);
+                }
+            }
             Self::End(member, grant, actual) => {
                 out.push(16);
                 member.write(out);
@@ -250,9 +271,11 @@ impl Image for Op {
             14 => Self::Close,
             15 => Self::PassBy(Member::read(words)?),
             16 => Self::End(Member::read(words)?, Grant::read(words)?, Demand::read(words)?),
-            17 => {
-                let member = Member::read(words)?;
-                Self::Hold(member, (0..words.count()?).map(|_| Grant::read(words)).collect::<Option<_>>()?)
+            17 => Self::Hold(Member::read(words)?, read_all(words, Grant::read)?),
+            21 => Self::Took(Member::read(words)?, read_all(words, Grant::read)?),
+            22 => {
+                let limit = read_index(words)?;
+                Self::Used(limit, read_all(words, |words| Some((Duration::read(words)?, words.word()?)))?)
             }
             18 => Self::Report(Option::read(words)?, Report::read(words)?),
             19 => Self::Pace(Member::read(words)?, read_index(words)?, Quota::read(words)?),
@@ -266,7 +289,11 @@ impl Op {
     /// The limits it names beside those of demands.
     pub(crate) fn limit(&self) -> Option<Index> {
         match self {
-            Self::Quota(limit, _) | Self::Capacity(limit, _) | Self::Sync(limit, ..) | Self::Pace(_, limit, _) => {
+            Self::Quota(limit, _)
+            | Self::Capacity(limit, _)
+            | Self::Sync(limit, ..)
+            | Self::Pace(_, limit, _)
+            | Self::Used(limit, _) => {
                 Some(*limit)
             }
             _ => None,
@@ -283,7 +310,7 @@ impl Op {
             Self::Settle(_, grant, actual) | Self::End(_, grant, actual) => {
                 (Some(&grant.charged), Some(actual), &[][..])
             }
-            Self::Hold(_, grants) => (None, None, &grants[..]),
+            Self::Hold(_, grants) | Self::Took(_, grants) => (None, None, &grants[..]),
             _ => (None, None, &[][..]),
         };
         first.into_iter().chain(second).chain(rest.iter().map(|grant| &grant.charged))

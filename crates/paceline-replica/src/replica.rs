@@ -11,6 +11,7 @@ mod learn;
 mod row;
 
 use std::collections::{BTreeMap, HashMap};
+use std::num::NonZeroU64;
 use std::time::Duration;
 
 use paceline::backend::{Learnt, LimitSpec, Standing};
@@ -152,6 +153,10 @@ impl Replica {
                 }
             }
             Op::Hold(member, grants) => self.hold(now, *member, grants, events),
+            Op::Took(member, grants) => grants.iter().for_each(|grant| self.take_up(now, *member, grant)),
+            Op::Used(limit, past) => {
+                return changed(self.set.charge_past(now, *limit, past.iter().copied(), events));
+            }
             Op::Undo(member, grant) => {
                 self.take(*member, &grant.charged);
                 self.set.undo(now, grant.clone());
@@ -261,13 +266,7 @@ impl Replica {
         self.unclaimed.retain(|_, (owner, _)| *owner != member);
         self.cancel_all(now, member, events);
         let before = self.rows.remove(&member);
-        for Grant { charged, .. } in grants {
-            let limits = self.set.limits();
-            let held = charged.parts().iter().filter(|part| limits[usize::from(part.limit)].is_resource());
-            let mut held: Demand = held.map(|part| (part.limit, part.units)).collect();
-            self.set.charge(now, &mut held);
-            self.give(member, charged);
-        }
+        grants.iter().for_each(|grant| self.take_up(now, member, grant));
         // Last, so that nobody is granted what is held before and after.
         if let Some(mut row) = before {
             if !row.words.is_empty() {
@@ -275,6 +274,11 @@ impl Replica {
             }
             self.release_row(now, &row, events);
         }
+    }
+
+    fn take_up(&mut self, now: Time, member: Member, grant: &Grant) {
+        self.set.take_up(now, grant);
+        self.give(member, &grant.charged);
     }
 
     /// Its owner is told that nothing has become of these demands.
@@ -417,6 +421,12 @@ impl Replica {
     /// Permits that are out.
     fn active(&self) -> u64 {
         self.rows.values().fold(0, |sum, row| sum.saturating_add(row.active))
+    }
+
+    /// What one of `members` can go on with alone while they cannot ask each other, holding `held` itself.
+    #[must_use]
+    pub fn share<V>(&self, now: Time, members: NonZeroU64, held: &Demand) -> Set<V> {
+        self.set.share(now, members, held)
     }
 
     /// How it stands at `now`, which is not before the latest instant.

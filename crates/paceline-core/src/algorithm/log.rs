@@ -273,6 +273,13 @@ impl Log {
         }
     }
 
+    pub(crate) fn take_up(&mut self, now: Time, part: &Part) {
+        if self.holds(part.mark) {
+            self.expire(now);
+            self.held = self.held.saturating_add(part.units);
+        }
+    }
+
     pub(crate) fn awaits_completion(&self) -> bool {
         self.until_completion
     }

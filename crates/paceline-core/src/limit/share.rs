@@ -4,6 +4,7 @@ use std::num::NonZeroU64;
 use std::sync::Arc;
 
 use super::{Kind, Limit, Rate};
+use crate::demand::Part;
 use crate::error::ChangeError;
 use crate::resource::Resource;
 use crate::time::Time;
@@ -21,6 +22,14 @@ impl Limit {
             }
         };
         Self(kind.unwrap_or(Kind::Resource(Resource { capacity: 0, in_use: 0 })))
+    }
+
+    /// The counterpart of [`release`](Self::release).
+    pub(crate) fn take_up(&mut self, now: Time, part: &Part) {
+        match &mut self.0 {
+            Kind::Rate(rate) => rate.algorithm.take_up(now, part),
+            Kind::Resource(resource) => resource.in_use = resource.in_use.saturating_add(part.units),
+        }
     }
 
     /// Charges what one has used alone, room or not: instants and units, the oldest first.

@@ -4,7 +4,7 @@ use std::num::NonZeroU64;
 use std::time::Duration;
 
 use super::{Events, Set};
-use crate::demand::{Demand, Index};
+use crate::demand::{Demand, Grant, Index};
 use crate::error::ChangeError;
 use crate::limit::Limit;
 use crate::time::Time;
@@ -23,6 +23,14 @@ impl<W> Set<W> {
         let limits: Vec<Limit> =
             limits.map(|(index, limit)| limit.share(now, members, held.units(index).unwrap_or(0))).collect();
         Set { gate: self.gate, closed: self.closed, ..Set::new(self.id, limits) }
+    }
+
+    /// Takes up again what [`release`](Self::release) gives back, room or not: resources, and what a rate holds until a
+    /// permit comes back.
+    pub fn take_up(&mut self, now: Time, grant: &Grant) {
+        for part in grant.charged.parts() {
+            self.limits[usize::from(part.limit)].take_up(now, part);
+        }
     }
 
     /// Charges a rate what was used without asking: units and how long ago each were, in any order. They are charged whether

@@ -87,6 +87,10 @@ impl History {
             13 if random.random_bool(0.2) => {
                 self.taken().map_or(Op::Pump, |(member, grant)| Op::Hold(member, vec![grant]))
             }
+            13 if random.random_bool(0.1) => {
+                self.taken().map_or(Op::Pump, |(member, grant)| Op::Took(member, vec![grant]))
+            }
+            13 if random.random_bool(0.1) => Op::Used(limit, vec![(Duration::from_millis(3), 2), (Duration::ZERO, 1)]),
             13 => self.taken().map_or(Op::Pump, |(member, grant)| {
                 let actual = self.demand();
                 Op::Settle(member, grant, actual)
