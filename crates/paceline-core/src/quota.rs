@@ -212,6 +212,12 @@ impl Quota {
         }
     }
 
+    /// When a charge enters a sliding window.
+    #[must_use]
+    pub const fn anchored_at(&self) -> Anchor {
+        self.anchor
+    }
+
     /// The algorithm that applies: the one named, else a token bucket where a burst is given, else a sliding window.
     #[must_use]
     pub fn kind(&self) -> Algorithm {

@@ -204,6 +204,18 @@ impl Error {
         }
     }
 
+    /// Whether it says that the store is away, and not that something is wrong with it or with what it was asked.
+    pub(crate) fn is_away(&self) -> bool {
+        matches!(
+            self,
+            Self::Unreachable { .. }
+                | Self::Silent { .. }
+                | Self::Memory { .. }
+                | Self::Busy { .. }
+                | Self::Replica { .. }
+        )
+    }
+
     /// Whether the connection is of no more use.
     pub(crate) fn is_of_the_line(&self) -> bool {
         matches!(self, Self::Unreachable { .. } | Self::Silent { .. } | Self::Password { .. } | Self::Replica { .. })

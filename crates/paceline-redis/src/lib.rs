@@ -14,7 +14,7 @@ mod thread;
 
 pub use error::Error;
 pub use handle::Redis;
-pub use options::Options;
+pub use options::{Options, Outage};
 
 /// Shares limits over the Redis at `url`, with the default [`Options`].
 ///

@@ -1,10 +1,30 @@
 //! How limits are shared.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::time::Duration;
 
 use crate::error::Error;
 use crate::handle::Redis;
+
+/// What becomes of a limit while the store is away. None of these turns into another by itself.
+///
+/// The store is away once three attempts in a row to talk to it have failed: no connection, no answer within the
+/// [response timeout](Options::response_timeout), or one that says it cannot serve (loading, no memory left, a replica, a
+/// cluster that is down). It is back with the first that succeeds; attempts are at most a second apart.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Outage {
+    /// Nothing is granted: a demand that names the limit waits until the store is back, its deadline, or the end of the set.
+    #[default]
+    Closed,
+    /// The limit is not asked: whatever its other limits allow is granted. What is used so is charged afterwards.
+    Open,
+    /// This client keeps the limit alone, with a share that is safe whatever the others do, if all know as much as it
+    /// does: `amount / members` of a rate, rounded down, less all that everybody is known to have used of the window, and
+    /// as much of a burst; of a resource what it holds and an equal part of what was free. A share of nothing (less than
+    /// a unit; a leaky bucket that is shared) grants nothing. What is used is charged afterwards.
+    Local,
+}
 
 /// How limits are shared; [`connect`](crate::connect) takes the defaults.
 ///
@@ -14,6 +34,7 @@ use crate::handle::Redis;
 /// | [`lease`](Self::lease) | 20 s | 1 s to 5 min |
 /// | [`response_timeout`](Self::response_timeout) | 1 s | 10 ms to half a lease |
 /// | [`prefetch`](Self::prefetch) | 0 | 0 to 1,000 |
+/// | [`outage`](Self::outage), [`when_away`](Self::when_away) | [`Outage::Closed`] | |
 ///
 /// ```no_run
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), paceline_redis::Error> {
@@ -28,22 +49,25 @@ pub struct Options {
     pub(crate) lease: Duration,
     pub(crate) response: Duration,
     pub(crate) prefetch: usize,
+    pub(crate) outage: Outage,
+    pub(crate) outages: HashMap<String, Outage>,
 }
 
 /// Without the URL, which may hold a password.
 impl fmt::Debug for Options {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { url: _, prefix, lease, response, prefetch } = self;
+        let Self { url: _, prefix, lease, response, prefetch, outage, outages } = self;
         let mut shown = f.debug_struct("Options");
         shown.field("prefix", prefix).field("lease", lease).field("response_timeout", response);
-        shown.field("prefetch", prefetch).finish_non_exhaustive()
+        shown.field("prefetch", prefetch).field("outage", outage).field("when_away", outages).finish_non_exhaustive()
     }
 }
 
 impl Options {
     pub(crate) fn new(url: &str) -> Self {
         let (prefix, lease, response) = ("paceline".to_owned(), Duration::from_secs(20), Duration::from_secs(1));
-        Self { url: url.to_owned(), prefix, lease, response, prefetch: 0 }
+        let (outage, outages) = (Outage::Closed, HashMap::new());
+        Self { url: url.to_owned(), prefix, lease, response, prefetch: 0, outage, outages }
     }
 
     /// What the names of all keys begin with: those who share a set have to name the same.
@@ -70,6 +94,18 @@ impl Options {
     /// most, by each process. At 0, `try_acquire` is an error.
     pub fn prefetch(mut self, permits: usize) -> Self {
         self.prefetch = permits;
+        self
+    }
+
+    /// What becomes of the limit `key` of any set while the store is away.
+    pub fn when_away(mut self, key: impl Into<String>, outage: Outage) -> Self {
+        self.outages.insert(key.into(), outage);
+        self
+    }
+
+    /// What becomes of limits while the store is away that [`when_away`](Self::when_away) does not name.
+    pub fn outage(mut self, outage: Outage) -> Self {
+        self.outage = outage;
         self
     }
 

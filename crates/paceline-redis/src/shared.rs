@@ -4,7 +4,9 @@
 //! come with the answers and as news, and are applied in their order by whichever brings them. A lock is held while one is
 //! applied and while a caller looks something up, never while something is waited for.
 
+mod alone;
 mod apply;
+mod away;
 mod batch;
 mod keep;
 mod own;
@@ -27,6 +29,7 @@ use crate::error::Error;
 use crate::line::Line;
 use crate::options::Options;
 use crate::scripts::Keys;
+use alone::{Counts, Rule};
 use state::State;
 
 pub(crate) use keep::keep;
@@ -53,7 +56,11 @@ impl Shared {
         let wrong = |what: paceline::ChangeError| Error::Limits { set: name.to_string(), what: what.to_string() };
         Replica::of(limits, Time::ZERO).map_err(wrong)?;
         let keys = Keys::new(&options.prefix, &name);
-        let state = Mutex::new(State::new(Arc::clone(&name), options));
+        let rules = limits.iter().map(|(key, spec)| Rule {
+            outage: options.outages.get(&**key).copied().unwrap_or(options.outage),
+            counts: Counts::of(spec),
+        });
+        let state = Mutex::new(State::new(Arc::clone(&name), rules.collect(), options));
         let (limits, lease, work) = (limits.to_vec(), options.lease, Notify::new());
         Ok(Self { name, limits, keys, lease, line, state, work })
     }

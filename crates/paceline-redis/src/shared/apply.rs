@@ -3,8 +3,8 @@
 use std::time::Instant;
 
 use paceline::backend::Answer;
-use paceline_core::Time;
 use paceline_core::image::{Image as _, Words};
+use paceline_core::{LimitKind, Time};
 use paceline_replica::{Effect, Op, Replica, Verdict};
 
 use super::batch::{Tag, Todo, tell};
@@ -131,12 +131,37 @@ impl State {
                 }
             }
             (Tag::Done(done), _) => tell(done, Ok(())),
+            (Tag::Hold(permits), _) => self.find_lost(permits),
             (Tag::Stock, Effect::Granted(grant)) => self.stock.came(Some(grant), Instant::now()),
             (Tag::Stock, _) => self.stock.came(None, Instant::now()),
             (Tag::Change(op), Effect::Refused(why)) => {
                 tracing::warn!(set = %self.name, ?op, %why, "a change of shared limits was refused");
             }
             _ => {}
+        }
+    }
+
+    /// Of permits that the store was told of anew, the latest are lost that others have been given the room of.
+    fn find_lost(&mut self, mut permits: Vec<u128>) {
+        let Some(seen) = &mut self.seen else { return };
+        let mut debts: Vec<_> = seen.replica.standing(seen.replica.now()).view.limits;
+        let since = |permit: &u128| self.permits.get(permit).and_then(Permit::grant).map(|grant| grant.at);
+        permits.sort_by_key(|permit| std::cmp::Reverse(since(permit)));
+        let mut count = 0;
+        for permit in permits {
+            let Some(Permit::Held { grant, lost, .. }) = self.permits.get_mut(&permit) else { continue };
+            *lost = false;
+            for part in grant.charged.parts() {
+                let limit = &mut debts[usize::from(part.limit)];
+                if limit.kind == LimitKind::Resource && limit.debt > 0 {
+                    limit.debt = limit.debt.saturating_sub(part.units);
+                    *lost = true;
+                }
+            }
+            count += usize::from(*lost);
+        }
+        if count > 0 {
+            tracing::warn!(set = %self.name, lost = count, "others have been given what permits of this process held");
         }
     }
 
@@ -228,15 +253,25 @@ impl State {
         }
     }
 
-    /// The lease has ended: what was held is others'.
+    /// The lease has ended: what was held may be others' by now. It is held again by somebody new, as far as there is room,
+    /// and beyond that it is a debt of the set, since its holder may go on with it.
     pub(super) fn lose(&mut self) {
-        let before = self.permits.len();
-        // What it was is cleared by whoever finds its lease ended.
+        let before = self.me;
         (self.me, self.known) = (somebody(), false);
-        self.permits.retain(|_, permit| !matches!(permit, Permit::Held { .. }));
-        let lost = before - self.permits.len();
-        tracing::warn!(set = %self.name, lost, "the lease on shared limits has ended; permits that were held are lost");
+        // Whoever was not told yet asks again.
+        self.permits.retain(|_, permit| !matches!(permit, Permit::Held { told: false, .. }));
+        let mut count = 0;
+        for permit in self.permits.values_mut() {
+            if let Permit::Held { lost, .. } = permit {
+                *lost = true;
+                count += 1;
+            }
+        }
+        if count > 0 {
+            tracing::warn!(set = %self.name, permits = count, "the lease on shared limits has ended");
+        }
         self.begin_anew();
+        self.todo.insert(0, Todo::Op(Op::Clear(before)));
     }
 
     /// The replica as an image, if it is on this member to make it.

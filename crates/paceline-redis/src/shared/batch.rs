@@ -8,6 +8,7 @@ use paceline_core::{Demand, Grant, Index};
 use paceline_replica::{Key, Op};
 use tokio::sync::oneshot;
 
+use super::away::Used;
 use super::own::Permit;
 use super::state::State;
 use crate::entry;
@@ -28,6 +29,12 @@ pub(super) enum Todo {
     /// How carefully we would have a quota counted.
     Pace(Index),
     Change(Op),
+    /// What this client has, told to a store that may not know it.
+    Hold,
+    /// What it has taken without asking, besides.
+    Took(Vec<u128>),
+    /// What it has used of a limit without asking.
+    Used(Index, Used),
     Op(Op),
 }
 
@@ -46,6 +53,8 @@ pub(super) enum Tag {
     Done(Option<Done>),
     Stock,
     Change(Op),
+    Hold(Vec<u128>),
+    Used(Index, Used),
 }
 
 /// A batch on its way. It is sent again as it is until it is known to have arrived; its number says which it is.
@@ -62,6 +71,12 @@ impl State {
         let me = self.me;
         if self.sent.is_some() {
             return;
+        }
+        if let Some(away) = self.away.take_if(|away| away.over) {
+            let told = self.tell_alone(away, now);
+            let anew = |todo: &&Todo| matches!(todo, Todo::Op(Op::Clear(_)) | Todo::Hold);
+            let first = self.todo.iter().take_while(anew).count();
+            self.todo.splice(first..first, told);
         }
         let (mut words, mut tags) = (Vec::new(), Vec::new());
         if !self.claims.is_empty() {
@@ -108,6 +123,15 @@ impl State {
                     (Op::Pace(me, limit, *word), Tag::Done(None))
                 }
                 Todo::Change(op) => (op.clone(), Tag::Change(op)),
+                Todo::Hold => {
+                    let (permits, grants) = self.held().unzip();
+                    (Op::Hold(me, grants), Tag::Hold(permits))
+                }
+                Todo::Took(permits) => {
+                    let grants = permits.iter().filter_map(|permit| self.permits.get(permit)?.grant().cloned());
+                    (Op::Took(me, grants.collect()), Tag::Done(None))
+                }
+                Todo::Used(limit, used) => (Op::Used(limit, used.ages(now)), Tag::Used(limit, used)),
                 Todo::Op(op) => (op, Tag::Done(None)),
             };
             op.write(&mut words);
@@ -124,17 +148,21 @@ impl State {
     pub(super) fn begin_anew(&mut self) {
         self.joined = false;
         let tags = self.sent.take().map(|sent| sent.tags).unwrap_or_default();
-        let todo = std::mem::take(&mut self.todo);
+        let (cleared, todo): (Vec<_>, Vec<_>) =
+            std::mem::take(&mut self.todo).into_iter().partition(|todo| matches!(todo, Todo::Op(Op::Clear(_))));
         self.permits.retain(|_, permit| !matches!(permit, Permit::Held { returning: true, .. }));
-        if self.known {
-            let held = self.permits.values().filter_map(Permit::grant).cloned().collect();
-            self.todo.push(Todo::Op(Op::Hold(self.me, held)));
+        // By whom it was known before: what that one had is held again, or nobody's.
+        self.todo.extend(cleared);
+        if self.known || self.held().next().is_some() {
+            self.todo.push(Todo::Hold);
         }
         self.todo.extend(self.words.keys().copied().map(Todo::Pace));
         for tag in tags {
             match tag {
                 Tag::Change(op) => self.todo.push(Todo::Change(op)),
                 Tag::Done(done) => tell(done, Ok(())),
+                // Should it have arrived and be known to whoever restored the store, it counts twice: that is the safe side.
+                Tag::Used(limit, used) => self.todo.push(Todo::Used(limit, used)),
                 Tag::Settle(permit, told) => {
                     if let Some(Permit::Held { actual: actual @ None, .. }) = self.permits.get_mut(&permit) {
                         *actual = Some(told);
@@ -146,6 +174,7 @@ impl State {
         for todo in todo {
             match todo {
                 Todo::Change(op) => self.todo.push(Todo::Change(op)),
+                Todo::Used(limit, used) => self.todo.push(Todo::Used(limit, used)),
                 Todo::Back(_, done) => tell(done, Ok(())),
                 _ => {}
             }
@@ -160,9 +189,13 @@ impl State {
         let unsettled =
             self.permits.iter().filter(|(_, permit)| matches!(permit, Permit::Held { actual: Some(_), .. }));
         self.todo.extend(unsettled.map(|(permit, _)| Todo::Settle(*permit)));
-        let waiting = self.unasked();
+        let waiting = self.waiting();
         self.todo.extend(waiting.into_iter().map(Todo::Ask));
         self.work();
+    }
+
+    fn held(&self) -> impl Iterator<Item = (u128, Grant)> {
+        self.permits.iter().filter_map(|(permit, what)| Some((*permit, what.grant()?.clone())))
     }
 
     /// Tells those who wait for an arrival that it does not come, if they have waited since before `then`.

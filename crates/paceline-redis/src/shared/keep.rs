@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use backon::{BackoffBuilder as _, ExponentialBackoff, ExponentialBuilder};
 use paceline::backend::BackendError;
 use paceline_core::Time;
 use paceline_replica::limits::difference;
@@ -32,6 +33,8 @@ const LEFT: u64 = 256;
 /// How soon to try again where the store cannot be used, at first and at last.
 const SOONEST: Duration = Duration::from_millis(20);
 const LATEST: Duration = Duration::from_secs(1);
+/// After how many failures in a row the store is away.
+const FAILURES: u32 = 3;
 
 /// What is to be done now.
 enum Plan {
@@ -137,7 +140,10 @@ impl Shared {
     async fn append(&self) -> Result<(), Error> {
         let call = self.with(|state| {
             let leaving = state.leave();
-            state.fill(Instant::now());
+            // As long as it is not known to be back, it is asked and not told.
+            if state.away.as_ref().is_none_or(|away| away.over) {
+                state.fill(Instant::now());
+            }
             let (seen, sent) = (state.seen.as_ref()?, state.sent.as_ref());
             let mut call = self.line.scripts.append.key(self.keys.all());
             call.arg(seen.incarnation.as_slice()).arg(state.me.word()).arg(sent.map_or(0, |sent| sent.batch));
@@ -178,10 +184,12 @@ impl Shared {
 impl State {
     fn plan(&mut self, now: Instant) -> Plan {
         self.expire(now);
+        let alone = self.pump_alone(now);
         if let Some(trouble) = &self.trouble {
-            let again = trouble.again;
+            let again = alone.map_or(trouble.again, |alone| trouble.again.min(alone));
+            let now_due = now >= trouble.again;
             let overdue = self.give_up(now);
-            return match now < again {
+            return match !now_due {
                 true => Plan::Rest(overdue.map_or(again, |overdue| again.min(overdue))),
                 // The lease ends by itself.
                 false if self.closing => Plan::End,
@@ -205,6 +213,7 @@ impl State {
             || !self.claims.is_empty()
             || self.behind
             || self.closing
+            || self.away.is_some()
             || ask.is_some_and(|ask| ask <= now)
         {
             return Plan::Try;
@@ -241,7 +250,7 @@ impl State {
 
     /// The last word of a member that goes, in its last batch.
     fn leave(&mut self) -> bool {
-        let last = self.closing && self.joined && self.sent.is_none() && self.todo.len() < 1_024;
+        let last = self.closing && self.joined && self.away.is_none() && self.sent.is_none() && self.todo.len() < 1_024;
         if last {
             let clear = Todo::Op(Op::Clear(self.me));
             for grant in self.stock.all() {
@@ -263,36 +272,48 @@ impl State {
 
     fn tried(&mut self, result: Result<(), Error>, now: Instant) {
         let Err(error) = result else {
-            if self.trouble.take().is_some() {
-                tracing::info!(set = %self.name, "shared limits can be used again");
+            if self.trouble.take().is_some_and(|trouble| trouble.failures >= FAILURES || !trouble.away) {
+                tracing::info!(set = %self.name, "the store of shared limits is back");
+            }
+            if let Some(away) = self.away.as_mut().filter(|_| self.joined) {
+                away.over = true;
             }
             return;
         };
+        let away = error.is_away();
         let error = BackendError::from(error);
-        let first = self.trouble.is_none();
-        if first {
-            tracing::warn!(set = %self.name, %error, "shared limits cannot be used");
-        }
-        let (since, delay) = match &self.trouble {
-            Some(trouble) => (trouble.since, (trouble.delay * 2).min(LATEST)),
-            None => (now, SOONEST),
+        let (since, failures, mut backoff) = match self.trouble.take() {
+            Some(before) if before.away == away => (before.since, before.failures + 1, before.backoff),
+            Some(before) => (before.since, 1, before.backoff),
+            None => (now, 1, backoff()),
         };
-        let delay = if error.retryable { delay } else { LATEST };
+        // Drawn here: its own jitter adds to the delay instead of drawing from it.
+        let delay = if away { backoff.next().unwrap_or(LATEST) } else { LATEST };
         let again = now + delay.mul_f64(rand::rng().random_range(0.5..1.0));
-        self.trouble = Some(Trouble { error, since, again, delay });
+        if failures == if away { FAILURES } else { 1 } {
+            tracing::warn!(set = %self.name, %error, "the store of shared limits cannot be used");
+        }
+        self.trouble = Some(Trouble { error, away, since, again, failures, backoff });
+        match &mut self.away {
+            Some(away) => away.over = false,
+            None if away && failures >= FAILURES => self.go_away(now),
+            None => {}
+        }
     }
 
     /// Has all who have waited too long for the store told so; when the next will have.
     fn give_up(&mut self, now: Instant) -> Option<Instant> {
         let trouble = self.trouble.as_ref()?;
         let (error, since) = (trouble.error.clone(), trouble.since);
+        // Who waits for a set that was there waits for its return; what is wrong, or was never there, is told.
+        let waits = trouble.away && self.seen.is_some();
         let patience = if error.retryable { self.response } else { Duration::ZERO };
         let mut next = None::<Instant>;
         let mut woken = Vec::new();
         self.permits = std::mem::take(&mut self.permits)
             .into_iter()
             .map(|(permit, what)| match what {
-                Permit::Waiting { place, waker, asked } => {
+                Permit::Waiting { place, waker, asked } if !waits => {
                     let ends = place.began.max(since) + patience;
                     if now >= ends {
                         woken.push(waker);
@@ -317,6 +338,10 @@ impl Trouble {
     pub(super) fn lasts(&self, now: Instant, response: Duration) -> bool {
         !self.error.retryable || now.saturating_duration_since(self.since) >= response
     }
+}
+
+fn backoff() -> ExponentialBackoff {
+    ExponentialBuilder::new().with_min_delay(SOONEST).with_max_delay(LATEST).without_max_times().build()
 }
 
 fn micros(duration: Duration) -> u64 {

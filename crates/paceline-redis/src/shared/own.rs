@@ -5,10 +5,11 @@ use std::time::{Duration, Instant};
 
 use paceline::Priority;
 use paceline::backend::{Answer, Ask, BackendError, PermitId};
-use paceline_core::{Demand, Grant};
+use paceline_core::{Arrival, Demand, Grant, Order, Time};
 use paceline_replica::{Asked, Key, Op, Patience};
 use tokio::sync::oneshot;
 
+use super::away::Alone;
 use super::batch::{Done, Todo};
 use super::state::State;
 
@@ -29,7 +30,11 @@ pub(super) enum Permit {
         /// What is still to be settled.
         actual: Option<Demand>,
         returning: bool,
+        /// Others have, or may have, what it was given.
+        lost: bool,
     },
+    /// Given here, while the store is away.
+    Alone(Alone),
     /// The store could not be asked, or has not answered.
     Failed { error: BackendError, asked: bool },
 }
@@ -48,6 +53,17 @@ pub(super) struct Place {
 }
 
 impl Place {
+    pub(super) fn demand(&self) -> &Demand {
+        &self.demand
+    }
+
+    /// Its place in the queue of this client, where it is `at` now.
+    pub(super) fn order(&self, at: Time, now: Instant) -> Order {
+        let waited = self.waited.saturating_add(now.saturating_duration_since(self.began));
+        let at = at.as_nanos().saturating_sub(u64::try_from(waited.as_nanos()).unwrap_or(u64::MAX));
+        Order::new(Arrival { at: Time::from_nanos(at), number: self.number }, self.priority)
+    }
+
     /// The demand, asked at `now`.
     pub(super) fn asked(&self, key: Key, now: Instant) -> Op {
         let since = now.saturating_duration_since(self.began);
@@ -71,7 +87,7 @@ impl Permit {
     }
 
     pub(super) fn held(grant: Grant, told: bool) -> Self {
-        Self::Held { grant, told, actual: None, returning: false }
+        Self::Held { grant, told, actual: None, returning: false, lost: false }
     }
 }
 
@@ -91,6 +107,7 @@ impl State {
         if !asked {
             self.later(Todo::Ask(ask.permit.0));
         }
+        self.decide_alone(ask.permit.0, now);
     }
 
     /// What has become of a wait.
@@ -104,6 +121,10 @@ impl State {
                 *told = true;
                 Poll::Ready(Ok(Answer::Granted))
             }
+            Some(Permit::Alone(alone)) => {
+                alone.told = true;
+                Poll::Ready(Ok(Answer::Granted))
+            }
             Some(Permit::Over(answer)) => Poll::Ready(Ok(answer.clone())),
             Some(Permit::Failed { error, .. }) => Poll::Ready(Err(error.clone())),
             // Only a lost lease takes a permit away that nobody has given back.
@@ -115,6 +136,7 @@ impl State {
     }
 
     pub(crate) fn settle(&mut self, permit: PermitId, more: &Demand) {
+        self.settle_alone(permit.0, more, Instant::now());
         let Some(Permit::Held { actual, returning: false, .. }) = self.permits.get_mut(&permit.0) else { return };
         if let Some(actual) = actual {
             // The later word counts.
@@ -132,11 +154,13 @@ impl State {
         permit: PermitId,
         now: Instant,
     ) -> Option<oneshot::Receiver<Result<(), BackendError>>> {
-        let Some(Permit::Held { returning: returning @ false, .. }) = self.permits.get_mut(&permit.0) else {
+        let Some(Permit::Held { returning: returning @ false, grant, .. }) = self.permits.get_mut(&permit.0) else {
             self.forget(permit);
             return None;
         };
         *returning = true;
+        let grant = grant.clone();
+        self.free_alone(&grant, now);
         let (tell, told) = oneshot::channel();
         self.later(Todo::Back(permit.0, Some(Done { tell, began: now })));
         Some(told)
@@ -145,8 +169,10 @@ impl State {
     pub(crate) fn forget(&mut self, permit: PermitId) {
         match self.permits.get_mut(&permit.0) {
             Some(Permit::Held { returning: true, .. }) | None => {}
-            Some(Permit::Held { returning, .. }) => {
+            Some(Permit::Held { returning, grant, .. }) => {
                 *returning = true;
+                let grant = grant.clone();
+                self.free_alone(&grant, Instant::now());
                 self.later(Todo::Back(permit.0, None));
             }
             Some(Permit::Waiting { asked, .. } | Permit::Failed { asked, .. }) => {
@@ -155,6 +181,12 @@ impl State {
                 if asked {
                     self.later(Todo::Cancel(permit.0));
                 }
+                self.cancel_alone(permit.0, Instant::now());
+            }
+            Some(Permit::Alone(_)) => {
+                if let Some(Permit::Alone(alone)) = self.permits.remove(&permit.0) {
+                    self.back_alone(alone, Instant::now());
+                }
             }
             Some(Permit::Over(_)) => drop(self.permits.remove(&permit.0)),
         }
@@ -162,7 +194,11 @@ impl State {
 
     pub(crate) fn is_lost(&mut self, permit: PermitId, now: Instant) -> bool {
         self.expire(now);
-        !self.permits.contains_key(&permit.0)
+        match self.permits.get(&permit.0) {
+            Some(Permit::Held { lost, .. }) => *lost,
+            Some(_) => false,
+            None => true,
+        }
     }
 
     /// Whether somebody here waits.
@@ -170,10 +206,10 @@ impl State {
         self.permits.values().any(|permit| matches!(permit, Permit::Waiting { .. }))
     }
 
-    /// Those who wait and were not asked for, in the order in which they came.
-    pub(super) fn unasked(&self) -> Vec<u128> {
+    /// Those who wait, in the order in which they came.
+    pub(super) fn waiting(&self) -> Vec<u128> {
         let waiting = self.permits.iter().filter_map(|(permit, what)| match what {
-            Permit::Waiting { place, asked: false, .. } => Some((place.number, *permit)),
+            Permit::Waiting { place, .. } => Some((place.number, *permit)),
             _ => None,
         });
         let mut waiting: Vec<_> = waiting.collect();

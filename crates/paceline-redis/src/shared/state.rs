@@ -5,10 +5,13 @@ use std::sync::Arc;
 use std::task::Waker;
 use std::time::{Duration, Instant};
 
+use backon::ExponentialBackoff;
 use paceline::backend::{BackendError, Change, PermitId, Report, Standing};
 use paceline_core::{Index, Quota, Time};
 use paceline_replica::{Member, Op, Replica};
 
+use super::alone::Rule;
+use super::away::Away;
 use super::batch::{Sent, Todo};
 use super::own::Permit;
 use super::stock::Stock;
@@ -42,6 +45,10 @@ pub(crate) struct State {
     /// What was sent and is not known to have arrived.
     pub(super) sent: Option<Sent>,
     pub(super) stock: Stock,
+    /// What becomes of each limit where the store is away.
+    pub(super) rules: Vec<Rule>,
+    /// Since the store is away.
+    pub(super) away: Option<Away>,
     pub(super) trouble: Option<Trouble>,
     /// Something may be new at the store.
     pub(super) behind: bool,
@@ -74,13 +81,17 @@ pub(super) struct Seen {
 #[derive(Debug)]
 pub(super) struct Trouble {
     pub(super) error: BackendError,
+    /// Whether that says it is away.
+    pub(super) away: bool,
     pub(super) since: Instant,
     pub(super) again: Instant,
-    pub(super) delay: Duration,
+    /// Failures in a row.
+    pub(super) failures: u32,
+    pub(super) backoff: ExponentialBackoff,
 }
 
 impl State {
-    pub(super) fn new(name: Arc<str>, options: &Options) -> Self {
+    pub(super) fn new(name: Arc<str>, rules: Vec<Rule>, options: &Options) -> Self {
         Self {
             name,
             lease: options.lease,
@@ -97,6 +108,8 @@ impl State {
             claims: Vec::new(),
             sent: None,
             stock: Stock::new(options.prefetch),
+            rules,
+            away: None,
             trouble: None,
             behind: false,
             image_due: false,
@@ -161,6 +174,7 @@ impl State {
             Change::Unlearn => Op::Unlearn,
             _ => return Ok(()),
         };
+        self.change_alone(&op, Instant::now());
         self.later(Todo::Change(op));
         Ok(())
     }

@@ -70,6 +70,10 @@ impl Stock {
         Vec::into_iter(stale).map(|(grant, _)| grant).collect()
     }
 
+    pub(super) fn grants(&self) -> impl Iterator<Item = &Grant> {
+        self.granted.iter().map(|(grant, _)| grant)
+    }
+
     pub(super) fn all(&mut self) -> Vec<Grant> {
         std::mem::take(&mut self.granted).into_iter().map(|(grant, _)| grant).collect()
     }
@@ -84,6 +88,9 @@ impl State {
     pub(crate) fn try_now(&mut self, ask: &Ask, now: Instant) -> Result<Answer, BackendError> {
         if self.stock.most == 0 {
             return Err(Error::NotAhead { set: self.name.to_string() }.into());
+        }
+        if let Some(answer) = self.try_alone(ask, now) {
+            return Ok(answer);
         }
         if let Some(trouble) = self.trouble.as_ref().filter(|trouble| trouble.lasts(now, self.response)) {
             return Err(trouble.error.clone());
