@@ -19,7 +19,7 @@ use crate::bounds::Percent;
 use crate::job::Concurrency;
 use crate::limits::LimitFlag;
 use crate::price::{Price, Usd};
-use crate::sharing::SharedName;
+use crate::sharing::{RedisUrl, SharedName};
 
 pub(crate) use endpoint::EndpointConfig;
 pub(crate) use values::Guard;
@@ -82,6 +82,7 @@ pub(crate) struct LimitsConfig {
     pub(crate) guard: Guard,
     #[serde(deserialize_with = "values::shared_name")]
     pub(crate) shared: Option<SharedName>,
+    pub(crate) redis: Option<RedisUrl>,
 }
 
 /// How to try again.
@@ -188,7 +189,7 @@ mod tests {
         assert!(job.deadline.is_some() && job.max_cost.is_some() && job.fail_fast.is_some());
         assert_eq!((job.headers.len(), endpoint[0].headers.len(), prices.len()), (1, 1, 1));
         assert!([limits.tpm, limits.itpm, limits.otpm, limits.rpd].iter().all(Option::is_some));
-        assert!(limits.shared.is_some());
+        assert!(limits.shared.is_some() && limits.redis.is_some());
         let own = endpoint[0].limits();
         assert!([own.rpm, own.tpm, own.itpm, own.otpm, own.rpd].iter().all(Option::is_some));
         assert!(own.preset.is_some() && own.limit.len() == 1 && own.concurrency.is_some());

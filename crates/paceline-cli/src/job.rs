@@ -13,7 +13,7 @@ use crate::endpoint::Group;
 use crate::estimate::Estimate;
 use crate::output::Origin;
 use crate::price::Prices;
-use crate::sharing::SharedName;
+use crate::sharing::Sharing;
 
 /// What `paceline run` is to do.
 #[derive(Debug)]
@@ -24,8 +24,8 @@ pub(crate) struct Job {
     pub(crate) origin: Origin,
     /// Whom to send to, by quota: at least one.
     pub(crate) groups: Vec<Group>,
-    /// Under which name their quotas are shared with other runs, if they are.
-    pub(crate) shared: Option<SharedName>,
+    /// How they are shared with other runs, if they are.
+    pub(crate) shared: Option<Sharing>,
     pub(crate) attempts: Attempts,
     pub(crate) bounds: Bounds,
     pub(crate) prices: Prices,

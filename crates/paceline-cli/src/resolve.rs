@@ -23,7 +23,7 @@ pub(crate) fn resolve(args: &RunArgs, global: &Global) -> Result<Job> {
     let input = if args.input == Path::new("-") { Input::Stdin } else { Input::File(args.input.clone()) };
     let groups = groups::groups(args, &config)?;
     Ok(Job {
-        shared: shared::name(args, &config).cloned(),
+        shared: shared::sharing(args, &config)?,
         estimate: Estimate::new(config.estimate, &groups),
         output: output(args, &input)?,
         input,

@@ -17,43 +17,54 @@ use crate::output::{self, Origin};
 use crate::resume::{self, Before};
 use crate::screen::{Screen, count};
 use crate::send::Sender;
-use crate::sharing::{SharedName, Store};
+use crate::sharing::{Sharing, Store, settled};
 use crate::stop::{self, Cause};
 use crate::time::epoch_ms;
 use crate::{bounds, progress, rehearsal, summary};
 
 pub(crate) fn run(job: Job, screen: Screen) -> Result<Exit, Halt> {
     let source = Source::open(&job.input)?;
-    let members = members(&job)?;
-    let before = Before::open(&job)?;
     let runtime = tokio::runtime::Runtime::new().context("cannot start")?;
-    let exit = runtime.block_on(whole(job, Arc::new(screen), source, members, before));
+    let (members, store) = runtime.block_on(members(&job))?;
+    let before = Before::open(&job)?;
+    let exit = runtime.block_on(async {
+        let exit = whole(job, Arc::new(screen), source, members, before).await;
+        if let Some(store) = store {
+            store.arrive().await;
+        }
+        exit
+    });
     // What is still open is nobody's business any more.
     runtime.shutdown_background();
     exit
 }
 
 /// The quotas, which may be others' as well.
-fn members(job: &Job) -> Result<Members> {
+async fn members(job: &Job) -> Result<(Members, Option<Store>)> {
     // It goes on while this machine sleeps.
     let clock = Clock::boot();
-    let Some(name) = &job.shared else { return Ok(Members::new(job, clock, None)?) };
-    let store = Store::open(name)?;
-    Members::new(job, clock, Some(&store)).map_err(|error| store.refused(&error))
+    let Some(sharing) = &job.shared else { return Ok((Members::new(job, clock, None)?, None)) };
+    let store = Store::open(sharing).await?;
+    let members = Members::new(job, clock, Some(&store)).map_err(|error| store.refused(&error))?;
+    for member in members.iter() {
+        // Others may have made it, with other limits.
+        settled(&member.set).await.map_err(|error| store.refused(&error))?;
+    }
+    Ok((members, Some(store)))
 }
 
 /// With whom a quota is shared, and what that does not know.
-fn announce_shared(name: &SharedName, members: &Members, past: &Past, screen: &Screen) {
+fn announce_shared(sharing: &Sharing, members: &Members, past: &Past, screen: &Screen) {
     for member in members.iter() {
         let known = member.set.snapshot();
         screen.say(&match known.members.saturating_sub(1) {
-            0 => format!("sharing the quota `{name}`; nobody else does so now"),
-            others => format!("sharing the quota `{name}` with {others} more"),
+            0 => format!("sharing the quota {sharing}; nobody else does so now"),
+            others => format!("sharing the quota {sharing} with {others} more"),
         });
         let forgotten = known.granted == 0 && resume::has_spent(past, member);
         if forgotten {
             screen.say(&format!(
-                "`{name}` is new: what earlier runs sent within its windows is not charged to it, so the service may \
+                "{sharing} is new: what earlier runs sent within its windows is not charged to it, so the service may \
                  refuse some requests at first"
             ));
         }
@@ -83,7 +94,7 @@ async fn whole(
     shared.spend.begin_with(spent);
     match &job.shared {
         // What runs that share it have sent it knows already.
-        Some(name) => announce_shared(name, &shared.members, &past, &shared.screen),
+        Some(sharing) => announce_shared(sharing, &shared.members, &past, &shared.screen),
         None => resume::charge(&past, &shared.members).map_err(anyhow::Error::new)?,
     }
 

@@ -5,8 +5,43 @@ mod store;
 
 use std::fmt;
 
+use serde::Deserialize;
+
 pub(crate) use look::{Look, Set, Watch};
-pub(crate) use store::{Cleared, Store};
+pub(crate) use store::{Cleared, Store, settled};
+
+/// Names the Redis to share over, where nothing else does.
+const REDIS: &str = "PACELINE_REDIS_URL";
+
+/// How quotas are shared.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Sharing {
+    pub(crate) name: SharedName,
+    /// Without one, in memory that the processes of this machine share.
+    redis: Option<RedisUrl>,
+}
+
+impl Sharing {
+    /// Over that Redis, or the one that the environment names.
+    pub(crate) fn new(name: SharedName, redis: Option<RedisUrl>) -> Self {
+        let named = || std::env::var(REDIS).ok().filter(|url| !url.is_empty()).map(RedisUrl);
+        Self { name, redis: redis.or_else(named) }
+    }
+
+    /// As flags that find the same again, but for what may be secret.
+    fn flags(&self) -> String {
+        let redis = if self.redis.is_some() { " --redis URL" } else { "" };
+        format!("--shared {}{redis}", self.name)
+    }
+}
+
+/// As messages call it.
+impl fmt::Display for Sharing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let over = if self.redis.is_some() { " over Redis" } else { "" };
+        write!(f, "`{}`{over}", self.name)
+    }
+}
 
 /// What shared quotas are called.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,10 +60,31 @@ impl SharedName {
     fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// Whether a set is one of those that are called so.
+    fn has(&self, set: &str) -> bool {
+        set.strip_prefix(&self.0).is_some_and(|rest| rest.is_empty() || rest.starts_with(':'))
+    }
 }
 
 impl fmt::Display for SharedName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
+    }
+}
+
+/// Where a Redis is. It may hold a password, so it is never shown; what is wrong with it is found out when it is used.
+#[derive(Clone, Deserialize, PartialEq, Eq)]
+pub(crate) struct RedisUrl(String);
+
+impl From<&str> for RedisUrl {
+    fn from(url: &str) -> Self {
+        Self(url.into())
+    }
+}
+
+impl fmt::Debug for RedisUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("RedisUrl")
     }
 }

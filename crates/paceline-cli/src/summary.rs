@@ -54,8 +54,8 @@ fn text(job: &Job, shared: &Shared, rehearsed: &[Stats]) -> Vec<String> {
     for (at, line) in limits(shared).into_iter().enumerate() {
         say(if at == 0 { "limits" } else { "" }, line);
     }
-    if let Some(name) = &job.shared {
-        say("shared", format!("as {name}; what others used of these limits is not in the figures"));
+    if let Some(sharing) = &job.shared {
+        say("shared", format!("as {sharing}; what others used of these limits is not in the figures"));
     }
     let found = shared.found.words(&shared.members);
     if !found.is_empty() {
@@ -120,7 +120,7 @@ fn object(job: &Job, shared: &Shared, rehearsed: &[Stats]) -> serde_json::Value 
         "cost_usd": shared.spend.spent().map(Usd::as_f64),
         "endpoints": endpoint_objects(shared),
         "utilisation": shares.collect::<serde_json::Map<_, _>>(),
-        "shared": job.shared.as_ref().map(ToString::to_string),
+        "shared": job.shared.as_ref().map(|sharing| sharing.name.to_string()),
         "found": shared.found.words(&shared.members),
         "binding": binding.as_ref().map(|(limit, _)| &**limit),
         "results": job.output.path().map(|path| path.display().to_string()),

@@ -13,7 +13,7 @@ use tokio::time::MissedTickBehavior;
 use crate::args::TopArgs;
 use crate::exit::{Exit, Halt};
 use crate::progress::Canvas;
-use crate::sharing::{Look, Watch};
+use crate::sharing::{Look, Sharing, Watch};
 use crate::{screen, stop};
 use keys::Keys;
 use rate::Rates;
@@ -23,17 +23,22 @@ const REDRAWN: Duration = Duration::from_millis(250);
 const A_LINE: Duration = Duration::from_secs(1);
 
 pub(crate) fn run(args: &TopArgs) -> Result<Exit, Halt> {
-    let mut watch = Watch::new(&args.shared)?;
-    if args.once {
-        screen::print(once(&watch.look()?)).map_err(anyhow::Error::new)?;
-        return Ok(Exit::Ok);
-    }
+    let sharing = Sharing::new(args.shared.clone(), args.redis.clone());
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("cannot start")?;
-    let ended = runtime.block_on(follow(watch));
-    // The thread that waits for a key may do so for ever.
-    runtime.shutdown_background();
-    ended?;
+    runtime.block_on(async {
+        let mut watch = Watch::new(&sharing).await?;
+        let shown = match args.once {
+            true => print(once(&watch.look().await?)),
+            false => follow(&mut watch).await,
+        };
+        watch.end().await;
+        shown
+    })?;
     Ok(Exit::Ok)
+}
+
+fn print(text: String) -> Result<()> {
+    Ok(screen::print(text)?)
 }
 
 /// One look, in lines.
@@ -43,7 +48,7 @@ pub(crate) fn once(look: &Look) -> String {
 }
 
 /// Shows it until that is enough.
-async fn follow(mut watch: Watch) -> Result<()> {
+async fn follow(watch: &mut Watch) -> Result<()> {
     let term = Term::stdout();
     let canvas = term.is_term().then(|| Canvas::new(term, Term::buffered_stdout()));
     let (mut rates, began) = (Rates::default(), Instant::now());
@@ -58,14 +63,14 @@ async fn follow(mut watch: Watch) -> Result<()> {
             () = keys.quit() => break,
             _ = ticks.tick() => {}
         }
-        let look = watch.look()?;
+        let look = watch.look().await?;
         let rates = rates.note(began.elapsed(), &look);
         match &canvas {
             Some(canvas) => {
                 let (columns, rows) = canvas.size();
                 canvas.draw(&lines::block(&look, &rates, columns, rows));
             }
-            None => screen::print(lines::line(&look, &rates) + "\n")?,
+            None => print(lines::line(&look, &rates) + "\n")?,
         }
     }
     if let Some(canvas) = &canvas {

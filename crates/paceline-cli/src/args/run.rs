@@ -11,7 +11,7 @@ use super::bounds::BoundArgs;
 use super::values::{OnUnknown, Progress, ResultOrder, amount, attempts, concurrency, dialect, period};
 use crate::job::Concurrency;
 use crate::limits::LimitFlag;
-use crate::sharing::{SharedName, shared_name};
+use crate::sharing::{RedisUrl, SharedName, shared_name};
 
 /// What `paceline run` can be told.
 #[derive(Args, Debug)]
@@ -152,4 +152,10 @@ pub(crate) struct LimitArgs {
     /// included. What is shared is shown by `paceline status --shared NAME` and `paceline top --shared NAME`.
     #[arg(long, value_name = "NAME", value_parser = shared_name, conflicts_with = "rehearse")]
     pub(crate) shared: Option<SharedName>,
+    /// Share what --shared names over this Redis or Valkey, with runs on other machines [env: PACELINE_REDIS_URL]
+    ///
+    /// redis://[USER:PASSWORD@]HOST[:PORT][/DB], rediss://… for TLS, or unix:///PATH. A password is better told by the
+    /// environment variable, since other users of this machine can see what a command was given.
+    #[arg(long, value_name = "URL", conflicts_with = "rehearse")]
+    pub(crate) redis: Option<RedisUrl>,
 }

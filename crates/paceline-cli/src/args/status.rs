@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use crate::sharing::{SharedName, shared_name};
+use crate::sharing::{RedisUrl, SharedName, shared_name};
 
 /// What `paceline status` can be told.
 #[derive(Args, Debug)]
@@ -19,6 +19,9 @@ pub(crate) struct StatusArgs {
     /// How the quotas stand that runs share under this name
     #[arg(long, value_name = "NAME", value_parser = shared_name)]
     pub(crate) shared: Option<SharedName>,
+    /// Of those that are shared over this Redis or Valkey [env: PACELINE_REDIS_URL]
+    #[arg(long, value_name = "URL", requires = "shared")]
+    pub(crate) redis: Option<RedisUrl>,
     /// Forget what is shared; while it is in use, only what has been used of it
     ///
     /// What nobody uses is forgotten, limits included, so that the next run can share others. Where runs are using it, their

@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use crate::sharing::{SharedName, shared_name};
+use crate::sharing::{RedisUrl, SharedName, shared_name};
 
 /// What `paceline top` can be told.
 #[derive(Args, Debug)]
@@ -11,6 +11,9 @@ pub(crate) struct TopArgs {
     /// The name that runs share their quotas under
     #[arg(long, value_name = "NAME", value_parser = shared_name)]
     pub(crate) shared: SharedName,
+    /// Shared over this Redis or Valkey [env: PACELINE_REDIS_URL]
+    #[arg(long, value_name = "URL")]
+    pub(crate) redis: Option<RedisUrl>,
     /// Look once and end
     #[arg(long)]
     pub(crate) once: bool,
@@ -21,4 +24,4 @@ On a terminal it is drawn anew four times a second until q or Ctrl-C; elsewhere 
 
 Examples:
   paceline top --shared openai
-  paceline top --shared openai --once";
+  paceline top --shared openai --redis redis://limits.internal --once";

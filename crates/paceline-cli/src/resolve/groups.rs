@@ -32,8 +32,8 @@ pub(super) fn groups(args: &RunArgs, config: &Config) -> Result<Vec<Group>> {
     for (name, members) in &groups {
         resolved.push(group(args, config, name.clone(), members)?);
     }
-    if let Some(name) = shared::name(args, config) {
-        shared::check(name, &resolved)?;
+    if let Some(sharing) = shared::sharing(args, config)? {
+        shared::check(&sharing.name, &resolved)?;
     }
     for (group, (_, members)) in resolved.iter_mut().zip(groups) {
         for member in members {

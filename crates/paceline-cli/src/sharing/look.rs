@@ -7,7 +7,8 @@ use anyhow::Result;
 use paceline::LimitView;
 use paceline::backend::Home;
 
-use super::{SharedName, Store};
+use super::store::standing;
+use super::{SharedName, Sharing, Store};
 
 /// What is to be seen at one time.
 #[derive(Clone, Debug)]
@@ -36,7 +37,11 @@ pub(crate) struct Set {
 pub(crate) struct Watch {
     store: Store,
     open: Vec<Open>,
+    looks: u64,
 }
+
+/// Looks from one search for new sets to the next.
+const FEW: u64 = 8;
 
 struct Open {
     name: Arc<str>,
@@ -47,32 +52,55 @@ struct Open {
 impl Watch {
     /// # Errors
     /// There is nothing of that name.
-    pub(crate) fn new(name: &SharedName) -> Result<Self> {
-        Ok(Self { store: Store::find(name)?, open: Vec::new() })
+    pub(crate) async fn new(sharing: &Sharing) -> Result<Self> {
+        Ok(Self { store: Store::find(sharing).await?, open: Vec::new(), looks: 0 })
     }
 
-    pub(crate) fn look(&mut self) -> Result<Look> {
-        for name in self.store.sets()? {
-            if self.open.iter().all(|open| open.name != name) {
-                let (home, limits) = self.store.home(&name)?;
-                let keys = limits.into_iter().map(|(key, _)| key).collect();
-                self.open.push(Open { name, keys, home });
-            }
+    pub(crate) async fn look(&mut self) -> Result<Look> {
+        // Those that come later are found later.
+        if self.looks % FEW == 0 {
+            self.find().await?;
         }
-        let looks = self.open.iter().map(Open::look).collect::<Result<Vec<_>>>()?;
+        self.looks += 1;
+        let mut looks = Vec::with_capacity(self.open.len());
+        for open in &self.open {
+            looks.push(open.look().await?);
+        }
         let members = looks.iter().map(|(_, members)| *members).max().unwrap_or_default();
         Ok(Look {
-            name: self.store.name().clone(),
+            name: self.store.sharing.name.clone(),
             members: members.saturating_sub(1),
             sets: looks.into_iter().map(|(set, _)| set).collect(),
         })
     }
 }
 
+impl Watch {
+    async fn find(&mut self) -> Result<()> {
+        for name in self.store.sets().await? {
+            if self.open.iter().any(|open| open.name == name) {
+                continue;
+            }
+            if let Some((home, limits)) = self.store.home(&name).await? {
+                let keys = limits.into_iter().map(|(key, _)| key).collect();
+                self.open.push(Open { name, keys, home });
+            }
+        }
+        Ok(())
+    }
+
+    /// Looks no more.
+    pub(crate) async fn end(self) {
+        let Self { store, open, .. } = self;
+        drop(open);
+        store.arrive().await;
+    }
+}
+
 impl Open {
     /// The set, and who shares it, this process included.
-    fn look(&self) -> Result<(Set, usize)> {
-        let standing = self.home.standing()?;
+    async fn look(&self) -> Result<(Set, usize)> {
+        let standing = standing(&*self.home).await?;
         let view = standing.view;
         let set = Set {
             name: Arc::clone(&self.name),

@@ -1,32 +1,37 @@
 //! How shared quotas stand, or clearing them.
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use paceline::{LimitKind, LimitView};
 use serde_json::{Value, json};
 
 use crate::args::StatusArgs;
 use crate::exit::{Exit, Halt};
 use crate::screen;
-use crate::sharing::{Cleared, Look, Set, SharedName, Store, Watch};
+use crate::sharing::{Cleared, Look, Set, SharedName, Sharing, Store, Watch};
 use crate::time::millis;
 use crate::top;
 
 pub(super) fn run(name: &SharedName, args: &StatusArgs) -> Result<Exit, Halt> {
-    let text = if args.reset {
-        reset(name)?
-    } else {
-        let look = Watch::new(name)?.look()?;
-        if args.json { format!("{:#}\n", object(&look)) } else { top::once(&look) }
-    };
+    let sharing = Sharing::new(name.clone(), args.redis.clone());
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("cannot start")?;
+    let text = runtime.block_on(async { if args.reset { reset(&sharing).await } else { look(&sharing, args.json).await } })?;
     screen::print(text).map_err(anyhow::Error::new)?;
     Ok(Exit::Ok)
 }
 
-fn reset(name: &SharedName) -> Result<String> {
-    Ok(match Store::clear(name)? {
-        Cleared::Forgotten => format!("nothing is shared as `{name}` any more\n"),
+async fn look(sharing: &Sharing, json: bool) -> Result<String> {
+    let mut watch = Watch::new(sharing).await?;
+    let look = watch.look().await;
+    watch.end().await;
+    let look = look?;
+    Ok(if json { format!("{:#}\n", object(&look)) } else { top::once(&look) })
+}
+
+async fn reset(sharing: &Sharing) -> Result<String> {
+    Ok(match Store::clear(sharing).await? {
+        Cleared::Forgotten => format!("nothing is shared as {sharing} any more\n"),
         Cleared::Unused => format!(
-            "`{name}` is in use, so its limits stay and what is in flight, too; what was used of them and learnt is forgotten\n"
+            "{sharing} is in use, so its limits stay and what is in flight, too; what was used of them and learnt is forgotten\n"
         ),
     })
 }

@@ -58,7 +58,7 @@ fn two_runs_on_halves_keep_one_quota_in_real_time() {
     let job = dealt(REQUESTS, &["a", "b"]);
     let begin_half = |part| begin(&mut run(&job, &provider.url(), part, &LIMIT));
     let halves: Vec<Child> = ["a", "b"].map(begin_half).into();
-    halves.into_iter().for_each(|half| drop(wait(half).expect(0).says("shared     as one")));
+    halves.into_iter().for_each(|half| drop(wait(half).expect(0).says("shared     as `one`")));
 
     let mut all = results(&job.path("a.out"));
     let first = all.len();

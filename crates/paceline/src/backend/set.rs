@@ -133,16 +133,17 @@ impl RemoteSet {
     }
 
     pub(crate) fn snapshot(&self) -> Snapshot {
-        match self.home().and_then(|home| home.standing().map_err(|error| error.named(&self.name))) {
-            Ok(Standing { view, active, members, feedback }) => {
-                let limits = self.plan.keys().iter().zip(view.limits);
-                let limits = limits.map(|(key, view)| LimitSnapshot { key: Arc::clone(key), view }).collect();
-                let View { waiting, granted, paused, closed, .. } = view;
-                let idle = Snapshot::idle(Arc::clone(&self.name), limits);
-                Snapshot { waiting, granted, active, members, feedback, paused, closed, ..idle }
-            }
-            Err(_) => self.described(),
-        }
+        self.try_snapshot().unwrap_or_else(|_| self.described())
+    }
+
+    pub(crate) fn try_snapshot(&self) -> Result<Snapshot, Error> {
+        let standing = self.home()?.standing().map_err(|error| error.named(&self.name))?;
+        let Standing { view, active, members, feedback } = standing;
+        let limits = self.plan.keys().iter().zip(view.limits);
+        let limits = limits.map(|(key, view)| LimitSnapshot { key: Arc::clone(key), view }).collect();
+        let View { waiting, granted, paused, closed, .. } = view;
+        let idle = Snapshot::idle(Arc::clone(&self.name), limits);
+        Ok(Snapshot { waiting, granted, active, members, feedback, paused, closed, ..idle })
     }
 
     fn described(&self) -> Snapshot {

@@ -77,6 +77,18 @@ impl LimitSet {
         }
     }
 
+    /// The same, or why its backend cannot tell: one that is away, say, or that has heard nothing of the set yet.
+    ///
+    /// # Errors
+    ///
+    /// Only where the set lives elsewhere, and that fails.
+    pub fn try_snapshot(&self) -> Result<Snapshot, Error> {
+        match &self.0 {
+            Store::Local(local) => Ok(local.snapshot()),
+            Store::Remote(remote) => remote.try_snapshot(),
+        }
+    }
+
     /// Puts another quota in force on a rate limit. What stands charged stays; waiting demands are looked at anew, and
     /// one that can no longer be granted ends with an error. Lengthening a period cannot recall what has already left
     /// the window. Where [pacing](crate::LimitSetBuilder::pacing) chooses how that limit counts, it does so for this quota
