@@ -11,8 +11,8 @@ use crate::drive::{Members, Shared, drive};
 use crate::exit::{Exit, Halt};
 use crate::input::{self, Source};
 use crate::job::{Concurrency, Input, Job, Output};
-use crate::journal::{self, Past};
 use crate::journal::record::{Record, Stopped};
+use crate::journal::{self, Past};
 use crate::output::{self, Origin};
 use crate::resume::{self, Before};
 use crate::screen::{Screen, count};
@@ -208,7 +208,8 @@ fn ended(job: &Job, shared: &Shared) -> Result<Exit, Halt> {
             return stopped(Exit::Stopped, message);
         }
         Some(Cause::Shared(why)) => {
-            let message = format!("the shared quota can no longer be kept, so nothing more is sent: {why}; then {again}");
+            let message =
+                format!("the shared quota can no longer be kept, so nothing more is sent: {why}; then {again}");
             return stopped(Exit::Stopped, message);
         }
         Some(Cause::Output(why)) => {

@@ -14,7 +14,8 @@ use crate::top;
 pub(super) fn run(name: &SharedName, args: &StatusArgs) -> Result<Exit, Halt> {
     let sharing = Sharing::new(name.clone(), args.redis.clone());
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("cannot start")?;
-    let text = runtime.block_on(async { if args.reset { reset(&sharing).await } else { look(&sharing, args.json).await } })?;
+    let text =
+        runtime.block_on(async { if args.reset { reset(&sharing).await } else { look(&sharing, args.json).await } })?;
     screen::print(text).map_err(anyhow::Error::new)?;
     Ok(Exit::Ok)
 }

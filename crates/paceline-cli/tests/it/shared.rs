@@ -7,9 +7,12 @@ use std::thread::sleep;
 use std::time::Duration;
 
 use paceline_mock::{Latency, LimitKey, MockConfig, MockLimit};
+use paceline_testkit::redis::Server;
 use serde_json::Value;
 
-use crate::support::{Ended, Job, Provider, assert_each_once, begin, end, ids, line, paceline, results, succeeded, wait};
+use crate::support::{
+    Ended, Job, Provider, assert_each_once, begin, end, ids, line, paceline, results, succeeded, wait,
+};
 
 const AMOUNT: u64 = 100;
 const WINDOW: Duration = Duration::from_millis(500);
@@ -75,7 +78,8 @@ fn two_runs_on_halves_keep_one_quota_in_real_time() {
     let mut arrivals: Vec<_> = seen.iter().map(|seen| (seen.arrival, seen.custom_id.clone())).collect();
     arrivals.sort();
     let of_a = ids(&results(&job.path("a.out")));
-    let in_first_half = arrivals[..REQUESTS / 2].iter().filter(|(_, id)| of_a.contains_key(id.as_deref().unwrap_or(""))).count();
+    let in_first_half =
+        arrivals[..REQUESTS / 2].iter().filter(|(_, id)| of_a.contains_key(id.as_deref().unwrap_or(""))).count();
     assert!((REQUESTS / 8..=REQUESTS * 3 / 8).contains(&in_first_half), "one sent {in_first_half} of the first half");
     let took = arrivals[REQUESTS - 1].0 - arrivals[0].0;
     let ideal = (WINDOW + Duration::from_millis(300)) * (REQUESTS as u32 / AMOUNT as u32 - 1);
@@ -105,7 +109,9 @@ fn what_is_shared_is_shown_and_cleared_in_real_time() {
     let job = dealt(60, &["a", "b"]);
     shared(&job, &["status", "--shared", "one"]).expect(2).says("nothing is shared as `one` here");
     assert!(!job.path("shared/one").exists(), "looking leaves nothing");
-    end(&mut run(&job, &provider.url(), "a", &LIMIT)).expect(0).says("sharing the quota `one`; nobody else does so now");
+    end(&mut run(&job, &provider.url(), "a", &LIMIT))
+        .expect(0)
+        .says("sharing the quota `one`; nobody else does so now");
 
     let text = shared(&job, &["status", "--shared", "one"]).expect(0).stdout;
     assert!(text.starts_with("one  nobody uses it now\n  0 in use, 0 waiting | 30 granted so far\n"), "{text}");
@@ -197,5 +203,62 @@ fn a_quota_that_can_no_longer_be_kept_stops_the_run_and_fails_no_request_in_real
     shared(&job, &["status", "--shared", "one"]).expect(2).says("is damaged");
     shared(&job, &["status", "--shared", "one", "--reset"]).expect(0);
     end(&mut run(&job, &provider.url(), "a", &LIMIT)).expect(0);
+    assert_each_once(&results(&job.path("a.out")), 300);
+}
+
+/// The same over a real Redis, which tells nobody its password.
+#[test]
+fn two_runs_on_halves_keep_one_quota_over_redis_in_real_time() {
+    const REQUESTS: usize = 300;
+    let redis = Server::options().password("hunter2").start();
+    let provider = provider();
+    let job = dealt(REQUESTS, &["a", "b"]);
+    let over = |part, args: &[&str]| {
+        let mut command = run(&job, &provider.url(), part, args);
+        command.env("PACELINE_REDIS_URL", redis.url());
+        command
+    };
+    let halves = ["a", "b"].map(|part| begin(&mut over(part, &LIMIT)));
+    halves.into_iter().for_each(|half| drop(wait(half).expect(0).says("sharing the quota `one` over Redis")));
+    let mut all = results(&job.path("a.out"));
+    all.extend(results(&job.path("b.out")));
+    assert_each_once(&all, REQUESTS);
+    let stats = provider.mock.stats();
+    assert_eq!((stats.total, stats.rejected), (REQUESTS as u64, 0), "{stats:?}");
+    assert!(!job.path("shared").exists(), "nothing of it is in this machine's memory");
+
+    let look = |args: &[&str]| end(paceline(args).env("PACELINE_REDIS_URL", redis.url()));
+    let text = look(&["top", "--shared", "one", "--once"]).expect(0).stdout;
+    assert!(text.contains("| 300 granted so far\n") && text.contains(" of 100 per 500ms\n"), "{text}");
+    let other = over("b", &["--limit", "requests=99/500ms", "--concurrency", "8"]).output().unwrap();
+    let refused = Ended::from(other).expect(2).says("`requests` is 100 per 500ms").says("99 per 500ms");
+    refused.says("`paceline status --shared one --redis URL` shows what is shared");
+    look(&["status", "--shared", "none"]).expect(2).says("nothing is shared as `none` over Redis here");
+
+    let nobody = format!("redis://:hunter3@{}", redis.address());
+    let refused = end(paceline(["top", "--shared", "one", "--redis"]).arg(&nobody)).expect(2);
+    assert!(!refused.stderr.contains("hunter"), "{}", refused.stderr);
+    refused.says("name user and password in the URL");
+}
+
+/// Nothing is sent while it is away, and no request fails for it.
+#[test]
+fn a_redis_that_is_away_is_waited_for_in_real_time() {
+    let mut redis = Server::options().persistent().start();
+    let provider = provider();
+    let job = dealt(300, &["a"]);
+    let held = begin(run(&job, &provider.url(), "a", &LIMIT).args(["--redis", &redis.url()]));
+    while provider.mock.stats().total < 50 {
+        sleep(Duration::from_millis(10));
+    }
+    redis.kill();
+    sleep(Duration::from_secs(3));
+    let before = provider.mock.stats().total;
+    sleep(Duration::from_secs(1));
+    assert_eq!(provider.mock.stats().total, before, "nothing is sent");
+    redis.restart();
+    let ended = wait(held).expect(0).says("300 requests: 300 ok, 0 failed");
+    assert!(ended.stderr.contains("nothing is sent for now"), "{}", ended.stderr);
+    assert_eq!(provider.mock.stats().rejected, 0);
     assert_each_once(&results(&job.path("a.out")), 300);
 }

@@ -201,7 +201,8 @@ fn what_is_shared_is_redrawn_until_q_in_real_time() {
     top.stdin(theirs.try_clone().unwrap()).stdout(theirs.try_clone().unwrap());
     let child = top.spawn().unwrap();
     drop(top);
-    let wanted = |screen: &str| screen.contains("/s granted") && !screen.contains(" 0.0/s") && screen.contains("at once");
+    let wanted =
+        |screen: &str| screen.contains("/s granted") && !screen.contains(" 0.0/s") && screen.contains("at once");
     let screen = terminal.until(wanted).expect("a whole display");
     let lines: Vec<_> = screen.lines().collect();
     assert_eq!((lines.len(), lines[0]), (4, "one  1 process"), "{screen}");

@@ -37,9 +37,8 @@ pub(super) fn shared(
 
 fn stated(name: &str, group: &Group, clock: &Clock, waits: &Arc<Waits>) -> Result<LimitSetBuilder, Error> {
     let hook = Arc::clone(waits);
-    let mut set = LimitSet::builder(name)
-        .clock(clock.clone())
-        .on_wait(move |waiting| hook.begin(waiting.limit.as_deref()));
+    let mut set =
+        LimitSet::builder(name).clock(clock.clone()).on_wait(move |waiting| hook.begin(waiting.limit.as_deref()));
     for limit in &group.limits {
         let (name, quota) = (&*limit.name, limit.quota());
         set = match limit.counted {
