@@ -43,13 +43,13 @@ pub(crate) fn run(args: &StatusArgs) -> Result<Exit, Halt> {
 }
 
 impl Status {
-    fn of(path: &PathBuf, input: Option<PathBuf>) -> Result<Self> {
+    fn of(path: &Path, input: Option<PathBuf>) -> Result<Self> {
         let name = path.display().to_string();
         if !path.is_file() {
             bail!("there are no results in {name}; name the file that a run wrote (-o), not its input");
         }
         let mut results = Results::default();
-        Sink::peek(&Output::File(path.clone()), &mut results)?;
+        Sink::peek(&Output::File(path.to_owned()), &mut results)?;
         let mut recalled = resume::nothing();
         journal::peek(path, &mut recalled)?;
         let mut ids = Ids::known(std::mem::take(&mut recalled.starts), results);

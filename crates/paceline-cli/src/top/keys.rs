@@ -56,7 +56,7 @@ fn listen() -> oneshot::Receiver<()> {
     use std::io::Read as _;
     let (send, quit) = oneshot::channel();
     std::thread::spawn(move || {
-        if std::io::stdin().bytes().map_while(Result::ok).any(|key| matches!(key, b'q' | b'Q')) {
+        if std::io::stdin().lock().bytes().map_while(Result::ok).any(|key| matches!(key, b'q' | b'Q')) {
             let _ = send.send(());
         }
     });
