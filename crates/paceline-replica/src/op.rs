@@ -293,9 +293,7 @@ impl Op {
             | Self::Capacity(limit, _)
             | Self::Sync(limit, ..)
             | Self::Pace(_, limit, _)
-            | Self::Used(limit, _) => {
-                Some(*limit)
-            }
+            | Self::Used(limit, _) => Some(*limit),
             _ => None,
         }
     }

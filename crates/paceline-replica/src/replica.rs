@@ -4,6 +4,8 @@
 //! the same state, and each decision is core's own. Beside the set there are a row for each member, with what it holds,
 //! and the outcomes of waits that their owners have not yet claimed.
 
+#[cfg(test)]
+mod claims;
 mod image;
 #[cfg(test)]
 mod images;
@@ -35,6 +37,8 @@ pub struct Replica {
     rows: BTreeMap<Member, Row>,
     tickets: HashMap<u128, Ticket>,
     unclaimed: BTreeMap<u128, (Member, Verdict)>,
+    /// Grants that were taken back from owners who took no note of them; one who did all the same claims them yet.
+    passed: BTreeMap<u128, (Member, Grant)>,
     decided: Vec<Key>,
     learnt: Learnt,
     /// The quotas that were stated for limits of which a member would have them counted otherwise.
@@ -88,9 +92,9 @@ impl Replica {
     }
 
     fn new(set: Set<Key>, now: Time) -> Self {
-        let (rows, unclaimed) = (BTreeMap::new(), BTreeMap::new());
+        let (rows, unclaimed, passed) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
         let (decided, learnt, stated) = (Vec::new(), Learnt::new(&[]), BTreeMap::new());
-        Self { set, now, arrivals: 0, rows, tickets: HashMap::new(), unclaimed, decided, learnt, stated }
+        Self { set, now, arrivals: 0, rows, tickets: HashMap::new(), unclaimed, passed, decided, learnt, stated }
     }
 
     /// Whether it can be applied at all: it names only what there is. Nothing else is trusted of what is read.
@@ -135,13 +139,12 @@ impl Replica {
             Op::Ask(asked) => return self.ask(now, asked, events),
             Op::Pump => self.set.pump(now, events),
             Op::Cancel(permit) => {
+                self.passed.remove(permit);
                 if let Some(ticket) = self.tickets.remove(permit) {
                     self.set.cancel(now, ticket, events);
                 }
             }
-            Op::Claim(permits) => permits.iter().for_each(|permit| {
-                self.unclaimed.remove(permit);
-            }),
+            Op::Claim(permits) => permits.iter().for_each(|permit| self.claim(now, *permit, events)),
             Op::Release(member, grant) => {
                 self.take(*member, &grant.charged);
                 self.set.release(now, grant, events);
@@ -188,6 +191,7 @@ impl Replica {
 
     fn ask(&mut self, now: Time, asked: &Asked, events: &mut Events<Key>) -> Effect {
         let Asked { key, demand, priority, waited, patience } = asked;
+        self.passed.remove(&key.permit);
         if self.waiting() == 0 {
             let mut charged = demand.clone();
             if self.set.try_alone(now, &mut charged) {
@@ -249,6 +253,7 @@ impl Replica {
 
     fn clear(&mut self, now: Time, member: Member, events: &mut Events<Key>) {
         self.unclaimed.retain(|_, (owner, _)| *owner != member);
+        self.passed.retain(|_, (owner, _)| *owner != member);
         self.cancel_all(now, member, events);
         if let Some(row) = self.rows.remove(&member) {
             self.release_row(now, &row, events);
@@ -264,6 +269,7 @@ impl Replica {
 
     fn hold(&mut self, now: Time, member: Member, grants: &[Grant], events: &mut Events<Key>) {
         self.unclaimed.retain(|_, (owner, _)| *owner != member);
+        self.passed.retain(|_, (owner, _)| *owner != member);
         self.cancel_all(now, member, events);
         let before = self.rows.remove(&member);
         grants.iter().for_each(|grant| self.take_up(now, member, grant));
@@ -281,6 +287,18 @@ impl Replica {
         self.give(member, &grant.charged);
     }
 
+    fn claim(&mut self, now: Time, permit: u128, events: &mut Events<Key>) {
+        self.unclaimed.remove(&permit);
+        if let Some((member, grant)) = self.passed.remove(&permit) {
+            self.take_up(now, member, &grant);
+            let age = now.since(grant.at);
+            for part in grant.charged.parts() {
+                // A resource has no past.
+                let _ = self.set.charge_past(now, part.limit, [(age, part.units)], events);
+            }
+        }
+    }
+
     /// Its owner is told that nothing has become of these demands.
     fn pass_by(&mut self, now: Time, member: Member, events: &mut Events<Key>) {
         let granted = self
@@ -292,7 +310,8 @@ impl Replica {
         for permit in granted {
             if let Some((_, Verdict::Granted(grant))) = self.unclaimed.remove(&permit) {
                 self.take(member, &grant.charged);
-                self.set.undo(now, grant);
+                self.set.undo(now, grant.clone());
+                self.passed.insert(permit, (member, grant));
                 passed.push(permit);
             }
         }
@@ -371,7 +390,7 @@ impl Replica {
     /// Places of the queue that are taken.
     #[must_use]
     pub fn places(&self) -> usize {
-        self.tickets.len() + self.unclaimed.len()
+        self.tickets.len() + self.unclaimed.len() + self.passed.len()
     }
 
     /// What a demand could hope for at `now`, were nobody waiting: never, room, or a wait.

@@ -313,7 +313,7 @@ fn image_words(limits: usize, places: usize) -> usize {
     let (learnt, limit, quota) = (40, 40 + 2 * 1_024, 13);
     let demand = 1 + 3 * limits;
     let row = 4 + limits + limits * quota;
-    IMAGE_HEAD + 17 + learnt + limits * (limit + quota) + places * (demand + 8) + usize::from(SEATS) * row
+    IMAGE_HEAD + 18 + learnt + limits * (limit + quota) + places * (demand + 8) + usize::from(SEATS) * row
 }
 
 /// To tell an image from anything else; against malice there is the check of every value.

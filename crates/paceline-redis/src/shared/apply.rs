@@ -193,8 +193,11 @@ impl State {
                     *asked = false;
                     self.later(Todo::Ask(permit));
                 }
-                // Our claim came too late: the grant was undone.
-                Some(Permit::Held { .. }) => drop(self.permits.remove(&permit)),
+                // The grant was taken back before we claimed it. It is used all the same: who claims it holds it again.
+                Some(Permit::Held { .. }) => {
+                    self.claims.push(permit);
+                    self.work();
+                }
                 _ => {}
             }
         }
@@ -226,7 +229,9 @@ impl State {
 
     fn decide(&mut self, permit: u128, verdict: Verdict) {
         let Some(Permit::Waiting { waker, .. }) = self.permits.get_mut(&permit) else {
-            if let Verdict::Granted(grant) = verdict {
+            // An image tells again what is known and on its way to be claimed.
+            let known = matches!(self.permits.get(&permit), Some(Permit::Held { .. }));
+            if let (Verdict::Granted(grant), false) = (verdict, known) {
                 // Nobody here wants it any more, or whoever does has been told that it failed.
                 if let Some(Permit::Failed { asked, .. }) = self.permits.get_mut(&permit) {
                     *asked = false;

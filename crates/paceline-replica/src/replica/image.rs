@@ -59,6 +59,12 @@ impl Image for Replica {
             member.write(out);
             verdict.write(out);
         }
+        out.push(self.passed.len() as u64);
+        for (permit, (member, grant)) in &self.passed {
+            permit.write(out);
+            member.write(out);
+            grant.write(out);
+        }
     }
 
     fn read(words: &mut Words<'_>) -> Option<Self> {
@@ -85,6 +91,13 @@ impl Image for Replica {
                 return None;
             }
             replica.unclaimed.insert(permit, (member, verdict));
+        }
+        for _ in 0..words.count()? {
+            let (permit, member, grant) = (u128::read(words)?, Member::read(words)?, Grant::read(words)?);
+            if !replica.set.has_all_of(&grant.charged) {
+                return None;
+            }
+            replica.passed.insert(permit, (member, grant));
         }
         (replica.tickets.len() == replica.set.waiting()).then_some(replica)
     }
