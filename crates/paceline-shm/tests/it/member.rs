@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
-use paceline::{LimitSet, ManualClock, Quota};
+use paceline::{Aimd, LimitSet, LimitSetBuilder, ManualClock, Pacing, Permit, Quota, Verdict};
 use paceline_shm::Options;
 use rustix::thread::{SecureComputingMode, set_secure_computing_mode};
 
@@ -21,6 +21,7 @@ fn member() {
     match (role.as_str(), &words[..]) {
         ("hold", [amount, capacity]) => hold(&directory, amount.parse().unwrap(), capacity.parse().unwrap()),
         ("alone", []) => alone(&directory),
+        ("learn", []) => learn(&directory),
         (role, words) => panic!("no role {role} {words:?}"),
     }
 }
@@ -85,4 +86,29 @@ fn alone(directory: &Path) {
         }
     });
     thread.join().unwrap();
+}
+
+/// Fills its half of what is allowed when told to; leaves late, and is refused.
+fn learn(directory: &Path) {
+    let set = set(directory, learning);
+    let mut held = Vec::new();
+    for line in std::io::stdin().lines() {
+        match line.unwrap().as_str() {
+            "fill" => held.extend((0..4).map(|_| set.try_acquire(()).unwrap())),
+            "lag" => {
+                std::thread::sleep(Duration::from_millis(25));
+                held.iter().for_each(Permit::sent);
+            }
+            "refuse" => held.iter().for_each(|permit| permit.report(Verdict::Overloaded)),
+            other => panic!("told to {other}"),
+        }
+        say("done");
+    }
+}
+
+/// Eight at once at first, and fifty a second that are paced.
+pub(crate) fn learning(set: LimitSetBuilder) -> LimitSetBuilder {
+    let quota = Quota::per_second(50).burst(50);
+    let aimd = Aimd::builder().initial_concurrent(8).build().unwrap();
+    set.calls(quota).pacing("calls", Pacing::new(quota).unwrap()).adaptive(aimd)
 }

@@ -2,8 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use paceline::{Error, Quota};
+use paceline::{Error, LimitKind, LimitSet, Quota, Verdict};
 
+use crate::member::learning;
 use crate::support::{Process, directory, set, until};
 
 fn holder(directory: &std::path::Path, amount: u64, capacity: u64) -> Process {
@@ -113,4 +114,36 @@ fn what_is_free_takes_no_system_call() {
     let directory = directory();
     let mut process = Process::start(directory.path(), "alone", &[]);
     assert_eq!(process.says(), "nothing was asked of the system");
+}
+
+fn guard(set: &LimitSet) -> Duration {
+    match set.snapshot().limit("calls").unwrap().kind {
+        LimitKind::Rate(quota) => quota.guard_pad(),
+        LimitKind::Resource => panic!("a rate"),
+    }
+}
+
+#[test]
+fn a_burst_of_two_processes_cuts_once_and_a_guard_goes_with_who_needs_it() {
+    let directory = directory();
+    let set = set(directory.path(), learning);
+    let mut other = Process::start(directory.path(), "learn", &[]);
+    let mut told = |what: &str| {
+        other.tell(what);
+        assert_eq!(other.says(), "done");
+    };
+    let held: Vec<_> = (0..4).map(|_| set.try_acquire(()).unwrap()).collect();
+    told("fill");
+    assert!(matches!(set.try_acquire(()), Err(Error::NotNow { .. })), "eight are out");
+    told("refuse");
+    held.iter().for_each(|permit| permit.report(Verdict::Overloaded));
+    let snapshot = set.snapshot();
+    assert_eq!((snapshot.feedback.cuts, snapshot.feedback.verdicts.overloaded), (1, 8));
+    assert_eq!(snapshot.limit("concurrency").unwrap().capacity, 4);
+    told("lag");
+    let least = Duration::from_millis(10);
+    assert!(guard(&set) >= least + Duration::from_millis(25), "{:?}", guard(&set));
+    other.kill();
+    until("its end", || guard(&set) == least);
+    assert_eq!(set.snapshot().feedback.level, Some(4), "what all have learnt stays");
 }
