@@ -7,5 +7,6 @@ mod histories;
 mod long;
 mod member;
 mod outages;
+mod policies;
 mod sharing;
 mod support;
