@@ -8,6 +8,7 @@ mod alone;
 mod apply;
 mod away;
 mod batch;
+mod grace;
 mod keep;
 mod own;
 mod state;

@@ -58,6 +58,7 @@ impl State {
             Share::new(seen.replica.share(seen.now(now), members, &held))
         });
         let used = self.rules.iter().map(|_| Used::default()).collect();
+        self.grace = None;
         self.away = Some(Away { share, used, over: false });
         let at = self.store_time(now);
         if let Some(share) = self.away.as_mut().and_then(|away| away.share.as_mut()) {
@@ -72,11 +73,11 @@ impl State {
         }
     }
 
-    fn store_time(&self, now: Instant) -> Time {
+    pub(super) fn store_time(&self, now: Instant) -> Time {
         self.seen.as_ref().map_or(Time::ZERO, |seen| seen.now(now))
     }
 
-    fn outage(&self, part: &paceline_core::Part) -> Outage {
+    pub(super) fn outage(&self, part: &paceline_core::Part) -> Outage {
         self.rules.get(usize::from(part.limit)).map_or(Outage::Closed, |rule| rule.outage)
     }
 
@@ -201,6 +202,9 @@ impl State {
     /// A permit of the store's comes back: what it has of this client's share is free at once.
     pub(super) fn free_alone(&mut self, grant: &Grant, now: Instant) {
         let at = self.store_time(now);
+        if let Some(grace) = &mut self.grace {
+            grace.share.release(at, grant);
+        }
         if let Some(share) = self.away.as_mut().and_then(|away| away.share.as_mut()) {
             share.release(at, grant);
             self.note_alone(now);
@@ -255,7 +259,7 @@ impl State {
     }
 
     /// What the store has not been asked for and is to be told: what is still held of it, and what was used.
-    pub(super) fn tell_alone(&mut self, away: Away, now: Instant) -> Vec<Todo> {
+    pub(super) fn tell_alone(&mut self, away: Away, now: Instant) -> (Vec<Todo>, Option<Share>) {
         let at = self.store_time(now);
         let mut took = Vec::new();
         for (permit, what) in &mut self.permits {
@@ -272,6 +276,6 @@ impl State {
         if !took.is_empty() {
             told.push(Todo::Took(took));
         }
-        told
+        (told, away.share)
     }
 }

@@ -9,6 +9,7 @@ use paceline_replica::{Key, Op};
 use tokio::sync::oneshot;
 
 use super::away::Used;
+use super::keep::LATEST;
 use super::own::Permit;
 use super::state::State;
 use crate::entry;
@@ -73,10 +74,11 @@ impl State {
             return;
         }
         if let Some(away) = self.away.take_if(|away| away.over) {
-            let told = self.tell_alone(away, now);
+            let (told, share) = self.tell_alone(away, now);
             let anew = |todo: &&Todo| matches!(todo, Todo::Op(Op::Clear(_)) | Todo::Hold);
             let first = self.todo.iter().take_while(anew).count();
             self.todo.splice(first..first, told);
+            self.begin_grace(share, LATEST + 2 * self.response, now);
         }
         let (mut words, mut tags) = (Vec::new(), Vec::new());
         if !self.claims.is_empty() {
@@ -190,7 +192,7 @@ impl State {
             self.permits.iter().filter(|(_, permit)| matches!(permit, Permit::Held { actual: Some(_), .. }));
         self.todo.extend(unsettled.map(|(permit, _)| Todo::Settle(*permit)));
         let waiting = self.waiting();
-        self.todo.extend(waiting.into_iter().map(Todo::Ask));
+        waiting.into_iter().for_each(|permit| self.ask_for(Todo::Ask(permit)));
         self.work();
     }
 

@@ -32,7 +32,7 @@ const SLOW: Duration = Duration::from_secs(2);
 const LEFT: u64 = 256;
 /// How soon to try again where the store cannot be used, at first and at last.
 const SOONEST: Duration = Duration::from_millis(20);
-const LATEST: Duration = Duration::from_secs(1);
+pub(super) const LATEST: Duration = Duration::from_secs(1);
 /// After how many failures in a row the store is away.
 const FAILURES: u32 = 3;
 
@@ -185,6 +185,7 @@ impl State {
     fn plan(&mut self, now: Instant) -> Plan {
         self.expire(now);
         let alone = self.pump_alone(now);
+        let grace = self.pump_grace(now);
         if let Some(trouble) = &self.trouble {
             let again = alone.map_or(trouble.again, |alone| trouble.again.min(alone));
             let now_due = now >= trouble.again;
@@ -222,7 +223,7 @@ impl State {
         if renew <= now {
             return Plan::Try;
         }
-        let times = [ask, self.stock.next(), pump.map(|pump| now + pump)];
+        let times = [ask, grace, self.stock.next(), pump.map(|pump| now + pump)];
         Plan::Rest(times.into_iter().flatten().fold(renew, Instant::min))
     }
 

@@ -105,7 +105,7 @@ impl State {
         let place = Place { demand, priority, began: now, waited: ask.waited, within: ask.within, number };
         self.permits.insert(ask.permit.0, Permit::Waiting { place, waker: None, asked });
         if !asked {
-            self.later(Todo::Ask(ask.permit.0));
+            self.ask_for(Todo::Ask(ask.permit.0));
         }
         self.decide_alone(ask.permit.0, now);
     }

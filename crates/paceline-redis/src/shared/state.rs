@@ -13,6 +13,7 @@ use paceline_replica::{Member, Op, Replica};
 use super::alone::Rule;
 use super::away::Away;
 use super::batch::{Sent, Todo};
+use super::grace::Grace;
 use super::own::Permit;
 use super::stock::Stock;
 use crate::entry::Mark;
@@ -49,6 +50,8 @@ pub(crate) struct State {
     pub(super) rules: Vec<Rule>,
     /// Since the store is away.
     pub(super) away: Option<Away>,
+    /// Since it is back, as long as others may not know.
+    pub(super) grace: Option<Grace>,
     pub(super) trouble: Option<Trouble>,
     /// Something may be new at the store.
     pub(super) behind: bool,
@@ -110,6 +113,7 @@ impl State {
             stock: Stock::new(options.prefetch),
             rules,
             away: None,
+            grace: None,
             trouble: None,
             behind: false,
             image_due: false,
