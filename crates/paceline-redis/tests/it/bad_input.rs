@@ -110,10 +110,14 @@ async fn a_store_without_memory_is_told_in_real_time() {
     let set = set(&server, |set| set.concurrency(2)).await;
     let held = soon(set.acquire(())).await;
     server.ask(&["CONFIG", "SET", "maxmemory", "1mb"]);
-    let told = tokio::time::timeout(Duration::from_secs(5), set.acquire(())).await.expect("it does not hang");
+    let new =
+        LimitSet::builder("new").concurrency(1).backend(options(&server).connect().await.unwrap()).build().unwrap();
+    let told = tokio::time::timeout(Duration::from_secs(5), new.acquire(())).await.expect("it does not hang");
     let error = told.expect_err("there is no memory");
     assert!(error.is_retryable(), "{error}");
     says(&error.to_string(), &["no memory left", "maxmemory"]);
+    let late = set.request(()).within(Duration::from_millis(200)).acquire().await;
+    assert!(late.is_err(), "where there was a set, it is waited for: {late:?}");
     server.ask(&["CONFIG", "SET", "maxmemory", "0"]);
     drop(soon(set.acquire(())).await);
     drop(held);
