@@ -7,6 +7,7 @@
 //!   paceline-testkit --bin scenarios` prints it as a table.
 //! * `namespace`: other networks on this machine, where it allows them (Linux).
 //! * [`redis`]: a real Redis that a test can kill, stop, restart and empty.
+//! * [`service`]: a service that is called by real processes and keeps its own journal.
 //! * [`proxy`]: a slow, breaking link in front of any address.
 
 pub mod conformance;
@@ -18,3 +19,5 @@ pub mod proxy;
 #[cfg(unix)]
 pub mod redis;
 pub mod scenario;
+#[cfg(unix)]
+pub mod service;
