@@ -62,6 +62,13 @@ impl Redis {
         Ok(Self(Arc::new(Inner { options, line, thread, sets: Mutex::default() })))
     }
 
+    /// How many questions this handle and its clones have sent to the store so far, each a round trip if it was answered.
+    /// News, which come by themselves, are none.
+    #[must_use]
+    pub fn round_trips(&self) -> u64 {
+        self.0.line.trips()
+    }
+
     /// The names of the sets that are shared here, opened by whoever.
     ///
     /// # Errors

@@ -6,6 +6,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -27,6 +28,7 @@ pub(crate) struct Line {
     pub(crate) scripts: Scripts,
     open: tokio::sync::Mutex<Opened>,
     listeners: Arc<Listeners>,
+    trips: AtomicU64,
 }
 
 #[derive(Default)]
@@ -54,7 +56,7 @@ impl Line {
         let address = info.addr().to_string();
         let client = Client::open(info.set_redis_settings(settings).set_tcp_settings(tcp)).map_err(wrong)?;
         let (open, listeners) = (tokio::sync::Mutex::default(), Arc::default());
-        Ok(Self { client, address, timeout, scripts: Scripts::new(), open, listeners })
+        Ok(Self { client, address, timeout, scripts: Scripts::new(), open, listeners, trips: AtomicU64::new(0) })
     }
 
     /// A connection, and which it is.
@@ -93,6 +95,11 @@ impl Line {
         }
     }
 
+    /// How many questions were sent.
+    pub(crate) fn trips(&self) -> u64 {
+        self.trips.load(Ordering::Relaxed)
+    }
+
     async fn judge<T>(&self, result: RedisResult<T>, count: u64) -> Result<T, Error> {
         match result {
             Ok(answer) => Ok(answer),
@@ -109,12 +116,14 @@ impl Line {
 
     pub(crate) async fn ask<T: FromRedisValue>(&self, command: &Cmd) -> Result<T, Error> {
         let (mut connection, count) = self.connection().await?;
+        self.trips.fetch_add(1, Ordering::Relaxed);
         let answer = command.query_async(&mut connection).await;
         self.judge(answer, count).await
     }
 
     pub(crate) async fn run<T: FromRedisValue>(&self, script: &ScriptInvocation<'_>) -> Result<T, Error> {
         let (mut connection, count) = self.connection().await?;
+        self.trips.fetch_add(1, Ordering::Relaxed);
         let answer = script.invoke_async(&mut connection).await;
         self.judge(answer, count).await
     }
@@ -124,6 +133,7 @@ impl Line {
         let (mut connection, count) = self.connection().await?;
         if count != so_far {
             self.listeners.lock().insert(channel.to_owned(), Arc::downgrade(shared));
+            self.trips.fetch_add(1, Ordering::Relaxed);
             let answer = connection.subscribe(channel).await;
             self.judge(answer, count).await?;
         }

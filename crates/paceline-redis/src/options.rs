@@ -35,6 +35,7 @@ pub enum Outage {
 /// | [`response_timeout`](Self::response_timeout) | 1 s | 10 ms to half a lease |
 /// | [`prefetch`](Self::prefetch) | 0 | 0 to 1,000 |
 /// | [`outage`](Self::outage), [`when_away`](Self::when_away) | [`Outage::Closed`] | |
+/// | [`prefetch_hold`](Self::prefetch_hold) | 100 ms | 1 ms to half a lease |
 ///
 /// ```no_run
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), paceline_redis::Error> {
@@ -51,23 +52,25 @@ pub struct Options {
     pub(crate) prefetch: usize,
     pub(crate) outage: Outage,
     pub(crate) outages: HashMap<String, Outage>,
+    pub(crate) hold: Duration,
 }
 
 /// Without the URL, which may hold a password.
 impl fmt::Debug for Options {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { url: _, prefix, lease, response, prefetch, outage, outages } = self;
+        let Self { url: _, prefix, lease, response, prefetch, hold, outage, outages } = self;
         let mut shown = f.debug_struct("Options");
         shown.field("prefix", prefix).field("lease", lease).field("response_timeout", response);
-        shown.field("prefetch", prefetch).field("outage", outage).field("when_away", outages).finish_non_exhaustive()
+        shown.field("prefetch", prefetch).field("prefetch_hold", hold);
+        shown.field("outage", outage).field("when_away", outages).finish_non_exhaustive()
     }
 }
 
 impl Options {
     pub(crate) fn new(url: &str) -> Self {
         let (prefix, lease, response) = ("paceline".to_owned(), Duration::from_secs(20), Duration::from_secs(1));
-        let (outage, outages) = (Outage::Closed, HashMap::new());
-        Self { url: url.to_owned(), prefix, lease, response, prefetch: 0, outage, outages }
+        let (hold, outage, outages) = (Duration::from_millis(100), Outage::Closed, HashMap::new());
+        Self { url: url.to_owned(), prefix, lease, response, prefetch: 0, hold, outage, outages }
     }
 
     /// What the names of all keys begin with: those who share a set have to name the same.
@@ -89,11 +92,29 @@ impl Options {
         self
     }
 
-    /// How many permits to hold in advance for `try_acquire`, which never waits for a round trip: of the demand that was
-    /// last tried, for 100 ms. What is held so is charged, and nobody else can have it: that many are kept from others at
-    /// most, by each process. At 0, `try_acquire` is an error.
+    /// How many permits of each set to hold in advance, so that one can be had without waiting for the store: of the demands
+    /// that were made last, as many as are used, and so many at most. They are asked for in blocks, when half are used.
+    ///
+    /// `try_acquire` is answered from them alone: where there is none of its demand it says that there is none now, and asks
+    /// for a block, which is there a round trip later. At 0, the default, it is an error. `acquire` takes one where nobody
+    /// waits; from 2 on it has more of its demand asked for when that comes again.
+    ///
+    /// A block takes what is free and no place in the queue, and nothing is held while anybody waits for the set, in
+    /// whatever process: nobody waits longer for it than it takes to hear of him and to give it back.
+    ///
+    /// The price: what is held is charged before it is used. So a window of the service may see more than the quota says:
+    /// for each member, as many as it prefetches, each by [`prefetch_hold`](Self::prefetch_hold) at most too old. A quota
+    /// with a [guard](paceline::Quota::guard) of as much, or which counts from the [completion](paceline::Anchor::Completion)
+    /// of a call, is not gone over.
     pub fn prefetch(mut self, permits: usize) -> Self {
         self.prefetch = permits;
+        self
+    }
+
+    /// For how long a permit is held in advance, reckoned from before the store was asked for it: so more than a round trip
+    /// takes. Then it goes back as if it had never been charged.
+    pub fn prefetch_hold(mut self, hold: Duration) -> Self {
+        self.hold = hold;
         self
     }
 
@@ -138,6 +159,10 @@ impl Options {
         }
         if self.prefetch > 1_000 {
             return wrong(format!("a prefetch of {} is more than 1,000", self.prefetch));
+        }
+        let (shortest, longest) = (Duration::from_millis(1), self.lease / 2);
+        if !(shortest..=longest).contains(&self.hold) {
+            return wrong(format!("a prefetch hold of {:?} is not from {shortest:?} to {longest:?}", self.hold));
         }
         Ok(())
     }

@@ -9,6 +9,7 @@ mod apply;
 mod away;
 mod batch;
 mod grace;
+mod haste;
 mod keep;
 mod own;
 mod state;

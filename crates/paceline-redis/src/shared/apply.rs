@@ -77,7 +77,11 @@ impl State {
         if let Err(damage) = self.apply(news.number, news.entry) {
             self.damage = Some(damage);
         }
-        self.work();
+        // Others' doings are most of the news, and seldom give us something to do.
+        let first = self.due().is_some_and(|(_, first)| first);
+        if self.behind || self.damage.is_some() || first || self.has_for_others() {
+            self.work();
+        }
     }
 
     fn apply(&mut self, number: u64, bytes: &[u8]) -> Result<(), Damage> {
@@ -96,6 +100,7 @@ impl State {
         if own.is_some() && number % IMAGE_EACH == 0 && number - seen.image_at >= IMAGE_AFTER {
             self.image_due = true;
         }
+        let began = own.as_ref().map_or_else(Instant::now, |sent| sent.began);
         let mut tags = own.into_iter().flat_map(|sent| sent.tags);
         let mut cleared = false;
         for op in &ops {
@@ -104,7 +109,7 @@ impl State {
             };
             let effect = seen.replica.apply(now, op);
             if let Some(tag) = tags.next() {
-                self.came_of(tag, effect);
+                self.came_of(tag, effect, began);
             }
             cleared |= !by_us && *op == Op::Clear(me);
         }
@@ -120,7 +125,7 @@ impl State {
     }
 
     /// One's own operation has come to this.
-    fn came_of(&mut self, tag: Tag, effect: Effect) {
+    fn came_of(&mut self, tag: Tag, effect: Effect, began: Instant) {
         match (tag, effect) {
             (Tag::Ask(permit), Effect::Granted(grant)) => self.decide(permit, Verdict::Granted(grant)),
             (Tag::Ask(permit), Effect::Never(refusal)) => self.decide(permit, Verdict::Refused(refusal)),
@@ -132,8 +137,12 @@ impl State {
             }
             (Tag::Done(done), _) => tell(done, Ok(())),
             (Tag::Hold(permits), _) => self.find_lost(permits),
-            (Tag::Stock, Effect::Granted(grant)) => self.stock.came(Some(grant), Instant::now()),
-            (Tag::Stock, _) => self.stock.came(None, Instant::now()),
+            (Tag::Stock(shelf), effect) => {
+                let grant = if let Effect::Granted(grant) = effect { Some(grant) } else { None };
+                if let Some(grant) = self.stock.came(shelf, grant, began) {
+                    self.later(Todo::Undo(grant));
+                }
+            }
             (Tag::Change(op), Effect::Refused(why)) => {
                 tracing::warn!(set = %self.name, ?op, %why, "a change of shared limits was refused");
             }
@@ -183,7 +192,7 @@ impl State {
             if !self.claims.contains(&permit) {
                 self.claims.push(permit);
                 self.decide(permit, verdict);
-                self.work();
+                self.linger();
             }
         } else if !seen.replica.is_waiting(permit) {
             // Others went first while this process stood still.
@@ -196,7 +205,7 @@ impl State {
                 // The grant was taken back before we claimed it. It is used all the same: who claims it holds it again.
                 Some(Permit::Held { .. }) => {
                     self.claims.push(permit);
-                    self.work();
+                    self.linger();
                 }
                 _ => {}
             }

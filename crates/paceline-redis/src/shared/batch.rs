@@ -26,7 +26,8 @@ pub(super) enum Todo {
     Cancel(u128),
     /// A grant that nobody wants.
     Undo(Grant),
-    Stock,
+    /// One more for a shelf.
+    Stock(u64),
     /// How carefully we would have a quota counted.
     Pace(Index),
     Change(Op),
@@ -52,7 +53,7 @@ pub(super) enum Tag {
     Ask(u128),
     Settle(u128, Demand),
     Done(Option<Done>),
-    Stock,
+    Stock(u64),
     Change(Op),
     Hold(Vec<u128>),
     Used(Index, Used),
@@ -64,6 +65,8 @@ pub(super) struct Sent {
     pub(super) batch: u64,
     pub(super) bytes: Vec<u8>,
     pub(super) tags: Vec<Tag>,
+    /// Before it was first sent.
+    pub(super) began: Instant,
 }
 
 impl State {
@@ -119,7 +122,10 @@ impl State {
                 },
                 Todo::Cancel(permit) => (Op::Cancel(permit), Tag::Done(None)),
                 Todo::Undo(grant) => (Op::Undo(me, grant), Tag::Done(None)),
-                Todo::Stock => (self.stock.ask(me), Tag::Stock),
+                Todo::Stock(shelf) => match self.stock.ask(me, shelf, self.is_waited_for()) {
+                    Some(op) => (op, Tag::Stock(shelf)),
+                    None => continue,
+                },
                 Todo::Pace(limit) => {
                     let Some(word) = self.words.get(&limit) else { continue };
                     (Op::Pace(me, limit, *word), Tag::Done(None))
@@ -139,9 +145,10 @@ impl State {
             op.write(&mut words);
             tags.push(tag);
         }
+        self.went(!self.todo.is_empty());
         if !tags.is_empty() {
             self.batch += 1;
-            self.sent = Some(Sent { batch: self.batch, bytes: entry::bytes(&words), tags });
+            self.sent = Some(Sent { batch: self.batch, bytes: entry::bytes(&words), tags, began: now });
         }
     }
 
@@ -193,7 +200,7 @@ impl State {
         self.todo.extend(unsettled.map(|(permit, _)| Todo::Settle(*permit)));
         let waiting = self.waiting();
         waiting.into_iter().for_each(|permit| self.ask_for(Todo::Ask(permit)));
-        self.work();
+        self.hurry();
     }
 
     fn held(&self) -> impl Iterator<Item = (u128, Grant)> {

@@ -200,18 +200,16 @@ impl State {
         if !self.joined {
             return if self.closing && self.todo.is_empty() { Plan::End } else { Plan::Try };
         }
-        for grant in self.stock.stale(now) {
-            self.later(Todo::Undo(grant));
-        }
+        self.clear_stock(now);
         self.pass_slow_ones(now);
         let pump = self.pump_in(now);
         if pump == Some(Duration::ZERO) {
             self.later(Todo::Op(Op::Pump));
         }
         let ask = self.waits().then(|| self.renewed + rand::rng().random_range(ASK / 2..ASK));
+        let goes = self.goes(now);
         if self.sent.is_some()
-            || !self.todo.is_empty()
-            || !self.claims.is_empty()
+            || goes.is_some_and(|goes| goes <= now)
             || self.behind
             || self.closing
             || self.away.is_some()
@@ -223,7 +221,7 @@ impl State {
         if renew <= now {
             return Plan::Try;
         }
-        let times = [ask, grace, self.stock.next(), pump.map(|pump| now + pump)];
+        let times = [ask, goes, grace, self.stock.next(), pump.map(|pump| now + pump)];
         Plan::Rest(times.into_iter().flatten().fold(renew, Instant::min))
     }
 

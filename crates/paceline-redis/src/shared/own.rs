@@ -94,6 +94,9 @@ impl Permit {
 impl State {
     /// Begins to wait, or goes on.
     pub(crate) fn begin(&mut self, ask: &Ask, now: Instant) {
+        if !self.permits.contains_key(&ask.permit.0) && self.serve(ask, now) {
+            return;
+        }
         let asked = match self.permits.get(&ask.permit.0) {
             None => false,
             Some(Permit::Failed { asked, .. }) => *asked,
@@ -106,6 +109,7 @@ impl State {
         self.permits.insert(ask.permit.0, Permit::Waiting { place, waker: None, asked });
         if !asked {
             self.ask_for(Todo::Ask(ask.permit.0));
+            self.foresee(&ask.demand);
         }
         self.decide_alone(ask.permit.0, now);
     }

@@ -14,6 +14,7 @@ use super::alone::Rule;
 use super::away::Away;
 use super::batch::{Sent, Todo};
 use super::grace::Grace;
+use super::haste::Haste;
 use super::own::Permit;
 use super::stock::Stock;
 use crate::entry::Mark;
@@ -45,6 +46,7 @@ pub(crate) struct State {
     pub(super) claims: Vec<u128>,
     /// What was sent and is not known to have arrived.
     pub(super) sent: Option<Sent>,
+    pub(super) haste: Haste,
     pub(super) stock: Stock,
     /// What becomes of each limit where the store is away.
     pub(super) rules: Vec<Rule>,
@@ -110,7 +112,8 @@ impl State {
             batch: 0,
             claims: Vec::new(),
             sent: None,
-            stock: Stock::new(options.prefetch),
+            haste: Haste::default(),
+            stock: Stock::new(options),
             rules,
             away: None,
             grace: None,
@@ -136,11 +139,6 @@ impl State {
     }
 
     pub(super) fn work(&mut self) {
-        self.busy = true;
-    }
-
-    pub(super) fn later(&mut self, todo: Todo) {
-        self.todo.push(todo);
         self.busy = true;
     }
 

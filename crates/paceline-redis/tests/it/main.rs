@@ -8,5 +8,6 @@ mod long;
 mod member;
 mod outages;
 mod policies;
+mod prefetch;
 mod sharing;
 mod support;

@@ -30,7 +30,12 @@ pub(crate) struct Process {
 
 impl Process {
     pub(crate) fn start(url: &str, role: &str, words: &[String]) -> Self {
-        let mut child = Command::new(std::env::current_exe().unwrap())
+        Self::start_by(Command::new(std::env::current_exe().unwrap()), url, role, words)
+    }
+
+    /// By a command that starts this program, somewhere.
+    pub(crate) fn start_by(mut command: Command, url: &str, role: &str, words: &[String]) -> Self {
+        let mut child = command
             .args(["--exact", "member::member", "--ignored", "--nocapture", "--quiet", "--test-threads=1"])
             .env("MEMBER_ROLE", role)
             .env("MEMBER_URL", url)
