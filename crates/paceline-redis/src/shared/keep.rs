@@ -271,6 +271,7 @@ impl State {
 
     fn tried(&mut self, result: Result<(), Error>, now: Instant) {
         let Err(error) = result else {
+            self.worked = true;
             if self.trouble.take().is_some_and(|trouble| trouble.failures >= FAILURES || !trouble.away) {
                 tracing::info!(set = %self.name, "the store of shared limits is back");
             }
@@ -305,7 +306,7 @@ impl State {
         let trouble = self.trouble.as_ref()?;
         let (error, since) = (trouble.error.clone(), trouble.since);
         // Who waits for a set that was there waits for its return; what is wrong, or was never there, is told.
-        let waits = trouble.away && self.seen.is_some();
+        let waits = trouble.away && self.worked;
         let patience = if error.retryable { self.response } else { Duration::ZERO };
         let mut next = None::<Instant>;
         let mut woken = Vec::new();

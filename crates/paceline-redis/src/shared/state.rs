@@ -52,6 +52,8 @@ pub(crate) struct State {
     pub(super) rules: Vec<Rule>,
     /// Since the store is away.
     pub(super) away: Option<Away>,
+    /// The store was once of use.
+    pub(super) worked: bool,
     /// Since it is back, as long as others may not know.
     pub(super) grace: Option<Grace>,
     pub(super) trouble: Option<Trouble>,
@@ -116,6 +118,7 @@ impl State {
             stock: Stock::new(options),
             rules,
             away: None,
+            worked: false,
             grace: None,
             trouble: None,
             behind: false,
