@@ -65,17 +65,19 @@ fn run(places: &[Place], seconds: u64) -> (f64, Vec<usize>) {
     (counts.iter().sum::<usize>() as f64 / quota, counts)
 }
 
-/// All but three in a hundred. A machine that has no time for the test gets another chance; nothing else depends on it.
+/// All but three in a hundred in a soak, whose build is optimized. How much is used depends on the time that the machine has,
+/// and on nothing else: a test beside others asks for what neither polling nor lost wake-ups would reach, and tries again.
 fn assert_used_alike(places: &[Place]) {
     let soak = std::env::var("PACELINE_SOAK").is_ok_and(|value| value != "0");
+    let (seconds, least) = if soak { (60, 0.97) } else { (4, 0.75) };
     let mut used = 0.0_f64;
     for _ in 0..3 {
-        let (part, counts) = run(places, if soak { 60 } else { 4 });
+        let (part, counts) = run(places, seconds);
         println!("{:.2} % of the quota: {counts:?}", 100.0 * part);
         let all: usize = counts.iter().sum();
         assert!(counts.iter().all(|count| *count * 2 * counts.len() >= all), "{counts:?}");
         used = used.max(part);
-        if used >= 0.97 {
+        if used >= least {
             return;
         }
     }
