@@ -56,7 +56,9 @@ async fn a_miss_has_a_block_asked_for_and_the_next_are_there_at_once() {
         drop(set.try_acquire(()).unwrap());
     }
     assert!(redis.round_trips() - before <= 1, "for what was given back");
-    assert_eq!(set.snapshot().limits[0].view.used, 8, "what is held is charged");
+    // Up to eight, and the four that were used: more are asked for once half are gone.
+    let used = set.snapshot().limits[0].view.used;
+    assert!((8..=12).contains(&used), "what is held is charged: {used}");
 }
 
 #[tokio::test]

@@ -68,8 +68,9 @@ pub(super) async fn urgent_demands_go_first(place: &impl Place) {
 pub(super) async fn small_ones_pass_only_on_what_is_left_over(place: &impl Place) {
     let described = LimitSet::builder("passing").rate("tokens", Quota::per_second(10).burst(10)).resource("slots", 1);
     let set = made(place, described);
-    let held = soon(set.acquire([("tokens", 4)])).await;
+    // From before the charge: its answer takes its time.
     let began = Instant::now();
+    let held = soon(set.acquire([("tokens", 4)])).await;
     let large = waiting({
         let set = set.clone();
         async move {
