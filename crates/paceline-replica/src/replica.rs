@@ -10,6 +10,8 @@ mod image;
 #[cfg(test)]
 mod images;
 mod learn;
+#[cfg(test)]
+mod looks;
 mod row;
 
 use std::collections::{BTreeMap, HashMap};
@@ -19,7 +21,7 @@ use std::time::Duration;
 use paceline::backend::{Learnt, LimitSpec, Standing};
 use paceline_core::{
     Arrival, ChangeError, Decision, Demand, Events, Grant, Index, Order, Outcome, Quota, Refusal, Set, Ticket, Time,
-    Waiter,
+    View, Waiter,
 };
 
 use crate::limits::Limits;
@@ -393,10 +395,12 @@ impl Replica {
         self.tickets.len() + self.unclaimed.len() + self.passed.len()
     }
 
-    /// What a demand could hope for at `now`, were nobody waiting: never, room, or a wait.
-    pub fn outlook(&mut self, now: Time, demand: &Demand) -> Decision {
-        match self.set.at_best(now, demand, false) {
-            Decision::Wait(_) | Decision::Granted if self.set.view(now).closed => Decision::Never(Refusal::Closed),
+    /// What a demand could hope for at `now`, were nobody waiting: never, room, or a wait. Costs a copy of the limits, since
+    /// `now` is reckoned here, and an operation may come that was stamped before it.
+    pub fn outlook(&self, now: Time, demand: &Demand) -> Decision {
+        let mut ahead = self.set.without_waiters::<()>();
+        match ahead.at_best(now, demand, false) {
+            Decision::Wait(_) | Decision::Granted if ahead.view(now).closed => Decision::Never(Refusal::Closed),
             outlook => outlook,
         }
     }
@@ -448,10 +452,12 @@ impl Replica {
         self.set.share(now, members, held)
     }
 
-    /// How it stands at `now`, which is not before the latest instant.
-    pub fn standing(&mut self, now: Time) -> Standing {
-        let (active, feedback) = (self.active(), self.learnt.feedback());
-        Standing { view: self.set.view(now), active, members: self.present().len(), feedback }
+    /// How it stands at `now`, which is not before the latest instant. Costs a copy of the limits, as
+    /// [`outlook`](Self::outlook) does.
+    #[must_use]
+    pub fn standing(&self, now: Time) -> Standing {
+        let view = View { waiting: self.waiting(), ..self.set.without_waiters::<()>().view(now) };
+        Standing { view, active: self.active(), members: self.present().len(), feedback: self.learnt.feedback() }
     }
 }
 

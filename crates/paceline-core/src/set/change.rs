@@ -137,6 +137,14 @@ impl<W> Set<W> {
         }
     }
 
+    /// A copy of which nobody waits: to look further ahead than the next operation may come. Looking moves time on, and what
+    /// comes after at an earlier instant would be decided otherwise than where nobody looked.
+    #[must_use]
+    pub fn without_waiters<V>(&self) -> Set<V> {
+        let Self { gate, closed, granted, .. } = *self;
+        Set { gate, closed, granted, ..Set::new(self.id, self.limits.to_vec()) }
+    }
+
     /// Its limits.
     #[must_use]
     pub fn limits(&self) -> &[Limit] {
