@@ -24,12 +24,12 @@ pub enum Error {
         what: String,
     },
     /// No connection.
-    #[error("cannot reach Redis at {address}: {source}; see that it runs there and that nothing is in between")]
+    #[error("cannot reach Redis at {address}: {said}; see that it runs there and that nothing is in between")]
     Unreachable {
         /// Where.
         address: String,
         /// What the system said.
-        source: RedisError,
+        said: String,
     },
     /// No answer.
     #[error(
@@ -187,7 +187,7 @@ impl Error {
             ErrorKind::AuthenticationFailed => Self::Password { address, said },
             ErrorKind::RESP3NotSupported => Self::Old { address, version: "older than 6.0".to_owned() },
             ErrorKind::Io if error.is_timeout() => Self::Silent { address, timeout },
-            ErrorKind::Io => Self::Unreachable { address, source: error },
+            ErrorKind::Io => Self::Unreachable { address, said },
             ErrorKind::Server(ServerErrorKind::ReadOnly) => Self::Replica { address },
             ErrorKind::Server(ServerErrorKind::NoPerm) => Self::Forbidden { address, said },
             ErrorKind::Server(
