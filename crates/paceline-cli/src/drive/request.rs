@@ -86,6 +86,7 @@ pub(super) async fn admit(shared: &Shared, request: Request) -> Admission {
             () = tokio::time::sleep(look) => {
                 shared.look(&outgoing.call.demand);
                 shared.leave_out_used_up();
+                look_where_quotas_are_shared(shared);
                 look = (look * 2).min(SELDOM);
             }
         }
@@ -272,14 +273,27 @@ async fn no_quota(shared: &Shared, why: String, retryable: bool) -> Option<Outco
         shared.stop.drain(Cause::Shared(why));
         return Some(abandon(shared));
     }
-    if !shared.quota_away.swap(true, Relaxed) {
-        shared.screen.say(&format!("nothing is sent for now: {why}"));
-    }
+    say_away(shared, &why);
     tokio::select! {
         () = shared.stop.draining() => {}
         () = tokio::time::sleep(ASK_AGAIN) => {}
     }
     None
+}
+
+/// Whoever waits for a place that is away waits until it is back, and hears nothing of it.
+fn look_where_quotas_are_shared(shared: &Shared) {
+    for member in shared.members.iter() {
+        if let Err(Error::Backend { message, retryable: true, .. }) = member.set.try_snapshot() {
+            say_away(shared, &message);
+        }
+    }
+}
+
+fn say_away(shared: &Shared, why: &str) {
+    if !shared.quota_away.swap(true, Relaxed) {
+        shared.screen.say(&format!("nothing is sent for now: {why}"));
+    }
 }
 
 fn not_admitted(shared: &Shared, request: &Request, error: &Error) -> Outcome {

@@ -196,6 +196,10 @@ impl State {
             let error = BackendError { message, retryable: true };
             return Err(self.trouble.as_ref().map_or(error, |trouble| trouble.error.clone()));
         };
+        // What it was when the store was last heard of is not how it stands.
+        if let Some(trouble) = self.trouble.as_ref().filter(|trouble| trouble.lasts(now, self.response)) {
+            return Err(trouble.error.clone());
+        }
         let now = seen.now(now);
         let members = usize::try_from(seen.members).unwrap_or(usize::MAX);
         Ok(Standing { members, ..seen.replica.standing(now) })
