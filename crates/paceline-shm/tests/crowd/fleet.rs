@@ -3,9 +3,10 @@
 use std::thread::sleep;
 use std::time::Duration;
 
+use paceline_testkit::service::now;
+
 use crate::alone;
 use crate::load::{Crowd, LARGE};
-use crate::service::now;
 use crate::support::{directory, soaked, until};
 
 const PROCESSES: u64 = 8;

@@ -5,13 +5,13 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use paceline::{LimitSet, LimitSetBuilder, Quota};
+use paceline_testkit::service::now;
 use rand::rngs::SmallRng;
 use rand::seq::index::sample;
 use rand::{Rng as _, SeedableRng as _};
 
 use crate::alone;
 use crate::load::{Crowd, SMALL, longest_gap};
-use crate::service::now;
 use crate::support::{Process, directory, set, soaked};
 
 fn random() -> SmallRng {
@@ -44,7 +44,7 @@ fn members_killed_under_load_leak_nothing_in_real_time() {
         let began = Instant::now();
         let snapshot = set.snapshot();
         longest = longest.max(began.elapsed());
-        assert!(snapshot.active <= SMALL.at_once, "{snapshot:?}");
+        assert!(snapshot.active <= SMALL.at_once as u64, "{snapshot:?}");
     }
     sleep(Duration::from_millis(300));
     crowd.kill_all();

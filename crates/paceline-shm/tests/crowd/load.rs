@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use paceline::{Anchor, LimitSetBuilder, Quota};
+use paceline_testkit::service::{self, Call, Service, now};
 
-use crate::service::{Call, Service, now};
 use crate::support::Process;
 
 /// The limits of a service, and how long its calls take.
@@ -17,7 +17,7 @@ pub(crate) struct Load {
     name: &'static str,
     pub(crate) amount: usize,
     pub(crate) period: Duration,
-    pub(crate) at_once: u64,
+    pub(crate) at_once: usize,
     pub(crate) describe: fn(LimitSetBuilder) -> LimitSetBuilder,
     /// What a call asks for, beside one call and one place.
     pub(crate) demand: &'static [(&'static str, u64)],
@@ -62,20 +62,7 @@ impl Load {
 
     /// The service's own view: never more in any window, nor at once.
     pub(crate) fn assert_within(&self, calls: &[Call]) {
-        let period = self.period.as_nanos() as u64;
-        for window in calls.windows(self.amount + 1) {
-            let took = window[self.amount].from - window[0].from;
-            assert!(took >= period, "{} calls within {took} ns", self.amount + 1);
-        }
-        let begun = calls.iter().map(|call| (call.from, 1));
-        let over = calls.iter().filter_map(|call| Some((call.to?, -1)));
-        let mut events: Vec<(u64, i64)> = begun.chain(over).collect();
-        events.sort_unstable();
-        let mut out = 0;
-        for (_, change) in events {
-            out += change;
-            assert!(out <= self.at_once as i64, "{out} calls at once");
-        }
+        service::assert_within(calls, self.amount, self.period, self.at_once);
     }
 }
 
@@ -94,7 +81,7 @@ pub(crate) struct Crowd {
 impl Crowd {
     /// So many members, each with as many tasks that call.
     pub(crate) fn start(directory: &Path, load: Load, members: u64, tasks: u64) -> Self {
-        let (directory, service) = (directory.to_owned(), Service::start(directory));
+        let (directory, service) = (directory.to_owned(), Service::start(&directory.join("service")));
         let (members_of, ended) = (Vec::new(), HashMap::new());
         let mut crowd = Self { directory, load, tasks, service, members: members_of, started: 0, ended };
         crowd.add(members);

@@ -6,7 +6,6 @@ mod fleet;
 mod kills;
 mod load;
 mod member;
-mod service;
 #[path = "../it/support.rs"]
 #[expect(dead_code, reason = "the other program uses more of it")]
 mod support;

@@ -2,9 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
+use paceline_testkit::service::Caller;
+
 use crate::kills;
 use crate::load::Load;
-use crate::service::Caller;
 use crate::support::{say, set};
 
 /// Not a test: what the tests start as another process.
@@ -30,12 +31,13 @@ fn work(directory: &Path, number: u64, load: &str, tasks: u64) {
     let load = Load::of(load);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
-        let callers: Vec<_> = (0..tasks).map(|_| Caller::connect(directory, number)).collect();
+        let callers: Vec<_> =
+            (0..tasks).map(|_| Caller::connect(&directory.join("service"), number).unwrap()).collect();
         let set = set(directory, load.describe);
         let work = async |(task, mut caller): (u64, Caller)| {
             for round in 0_u64.. {
                 let permit = set.acquire(load.demand).await.unwrap();
-                caller.call((load.takes)(round + task)).await;
+                caller.call((load.takes)(round + task)).await.unwrap();
                 if !load.actual.is_empty() {
                     permit.settle(load.actual).unwrap();
                 }
