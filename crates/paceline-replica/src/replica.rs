@@ -18,6 +18,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::num::NonZeroU64;
 use std::time::Duration;
 
+use paceline::Anchor;
 use paceline::backend::{Learnt, LimitSpec, Standing};
 use paceline_core::{
     Arrival, ChangeError, Decision, Demand, Events, Grant, Index, Order, Outcome, Quota, Refusal, Set, Ticket, Time,
@@ -295,8 +296,11 @@ impl Replica {
             self.take_up(now, member, &grant);
             let age = now.since(grant.at);
             for part in grant.charged.parts() {
-                // A resource has no past.
-                let _ = self.set.charge_past(now, part.limit, [(age, part.units)], events);
+                let quota = self.set.limits()[usize::from(part.limit)].quota();
+                // What counts from its completion is held again, as a resource is.
+                if quota.is_some_and(|quota| quota.anchored_at() != Anchor::Completion) {
+                    let _ = self.set.charge_past(now, part.limit, [(age, part.units)], events);
+                }
             }
         }
     }

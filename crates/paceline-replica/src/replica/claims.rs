@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use paceline::Quota;
 use paceline::backend::LimitSpec;
+use paceline::{Anchor, Quota};
 use paceline_core::{Demand, Grant, Priority, Time};
 
 use super::{Effect, Replica, Verdict};
@@ -19,9 +19,9 @@ struct Scene {
 }
 
 impl Scene {
-    fn new() -> Self {
+    fn new(quota: Quota) -> Self {
         let limits: Vec<(Arc<str>, LimitSpec)> =
-            vec![("rate".into(), LimitSpec::Rate(Quota::per_minute(10))), ("slots".into(), LimitSpec::Resource(1))];
+            vec![("rate".into(), LimitSpec::Rate(quota)), ("slots".into(), LimitSpec::Resource(1))];
         let limits: &limits::Limits = &limits;
         Self { replica: Replica::of(limits, Time::from_nanos(1)).unwrap(), millis: 1 }
     }
@@ -54,7 +54,7 @@ impl Scene {
 #[test]
 fn who_claims_what_was_taken_back_holds_it_again() {
     let [a, b, c] = [1, 2, 3].map(|word| Member::of(word).unwrap());
-    let mut scene = Scene::new();
+    let mut scene = Scene::new(Quota::per_minute(10));
     let first = scene.granted(a, 1);
     assert!(matches!(scene.ask(b, 2), Effect::Queued));
     scene.apply(&Op::Release(a, first));
@@ -74,7 +74,7 @@ fn who_claims_what_was_taken_back_holds_it_again() {
 #[test]
 fn who_asks_again_has_not_used_it() {
     let [a, b] = [1, 2].map(|word| Member::of(word).unwrap());
-    let mut scene = Scene::new();
+    let mut scene = Scene::new(Quota::per_minute(10));
     let first = scene.granted(a, 1);
     assert!(matches!(scene.ask(b, 2), Effect::Queued));
     scene.apply(&Op::Release(a, first));
@@ -83,5 +83,20 @@ fn who_asks_again_has_not_used_it() {
     scene.apply(&Op::Claim(vec![2]));
     assert_eq!(scene.out(), (1, 2, 1), "once");
     scene.apply(&Op::Release(b, again));
+    assert_eq!(scene.out(), (0, 2, 0));
+}
+
+#[test]
+fn what_counts_from_completion_is_held_and_counted_once() {
+    let [a, b] = [1, 2].map(|word| Member::of(word).unwrap());
+    let mut scene = Scene::new(Quota::per_minute(10).anchor(Anchor::Completion));
+    let first = scene.granted(a, 1);
+    assert!(matches!(scene.ask(b, 2), Effect::Queued));
+    scene.apply(&Op::Release(a, first));
+    let Some(Verdict::Granted(second)) = scene.replica.unclaimed(2).cloned() else { panic!("it was its turn") };
+    scene.apply(&Op::PassBy(b));
+    scene.apply(&Op::Claim(vec![2]));
+    assert_eq!(scene.out(), (1, 2, 1));
+    scene.apply(&Op::Release(b, second));
     assert_eq!(scene.out(), (0, 2, 0));
 }
