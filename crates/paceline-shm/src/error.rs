@@ -23,14 +23,14 @@ pub enum Error {
         name: String,
     },
     /// The system refused.
-    #[error("{doing} {path:?} failed: {source}; {advice}")]
+    #[error("{doing} {path:?} failed: {said}; {advice}")]
     Io {
         /// What was tried.
         doing: &'static str,
         /// On what.
         path: PathBuf,
         /// What the system said.
-        source: io::Error,
+        said: io::Error,
         /// What to do.
         advice: &'static str,
     },

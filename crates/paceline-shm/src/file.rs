@@ -63,7 +63,7 @@ impl Wanted<'_> {
     /// The file, made by `fill` with `words` words if there is none.
     pub(crate) fn open_or_make(&self, words: usize, fill: impl FnOnce(&Mapping)) -> Result<Mapping, Error> {
         match self.open() {
-            Err(Error::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => {}
+            Err(Error::Io { said, .. }) if said.kind() == io::ErrorKind::NotFound => {}
             found => return found,
         }
         self.make(words, fill)?;

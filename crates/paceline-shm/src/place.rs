@@ -122,8 +122,8 @@ pub(crate) fn set_of(file: &str) -> Option<String> {
 /// What to say where the system refuses.
 pub(crate) fn failed(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Error {
     let path = path.to_owned();
-    move |source| {
-        let advice = match source.kind() {
+    move |said| {
+        let advice = match said.kind() {
             io::ErrorKind::PermissionDenied => {
                 "run it as the user who made it, or choose another directory by `PACELINE_SHM_DIR`"
             }
@@ -131,7 +131,7 @@ pub(crate) fn failed(doing: &'static str, path: &Path) -> impl FnOnce(io::Error)
             io::ErrorKind::StorageFull => "make room there, or choose another directory by `PACELINE_SHM_DIR`",
             _ => "choose another directory by `PACELINE_SHM_DIR` or `Options::directory`",
         };
-        Error::Io { doing, path, source, advice }
+        Error::Io { doing, path, said, advice }
     }
 }
 

@@ -62,7 +62,7 @@ impl Shm {
     pub(crate) fn remove(options: &Options, name: &str) -> Result<(), Error> {
         let place = Place::named(options.directory.as_deref(), name)?;
         let held = match place.hold(true) {
-            Err(Error::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => return Ok(()),
+            Err(Error::Io { said, .. }) if said.kind() == io::ErrorKind::NotFound => return Ok(()),
             held => held?,
         };
         let count = if held.is_some() { census(&place)? } else { return Ok(()) };
