@@ -15,6 +15,7 @@ pub mod memory;
 #[cfg(target_os = "linux")]
 pub mod namespace;
 mod port;
+pub mod process;
 pub mod proxy;
 #[cfg(unix)]
 pub mod redis;

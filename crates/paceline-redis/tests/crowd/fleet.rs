@@ -8,10 +8,9 @@ use std::time::{Duration, Instant};
 
 use paceline::{Anchor, LimitSetBuilder, Quota};
 use paceline_testkit::namespace::Namespace;
+use paceline_testkit::process::Process;
 use paceline_testkit::redis::Server;
 use paceline_testkit::service::{Service, assert_within, now};
-
-use crate::support::Process;
 
 const PROCESSES: usize = 8;
 const TASKS: usize = 3;

@@ -4,6 +4,3 @@
 
 mod fleet;
 mod member;
-#[path = "../it/support.rs"]
-#[expect(dead_code, reason = "the other program uses more of it")]
-mod support;

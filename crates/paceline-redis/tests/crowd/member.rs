@@ -4,6 +4,7 @@ use std::path::Path;
 
 use paceline::LimitSet;
 use paceline_redis::Redis;
+use paceline_testkit::process::Role;
 use paceline_testkit::service::Caller;
 
 use crate::fleet;
@@ -12,11 +13,9 @@ use crate::fleet;
 #[test]
 #[ignore = "started by other tests"]
 fn member() {
-    let Ok(role) = std::env::var("MEMBER_ROLE") else { return };
-    let url = std::env::var("MEMBER_URL").unwrap();
-    let words = std::env::var("MEMBER_WORDS").unwrap();
-    let words: Vec<&str> = words.split_whitespace().collect();
-    match (role.as_str(), &words[..]) {
+    let Some(Role { name, place: url, words }) = Role::mine() else { return };
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    match (name.as_str(), &words[..]) {
         ("work", [number, tasks, service, set]) => {
             work(&url, number.parse().unwrap(), tasks.parse().unwrap(), Path::new(service), set);
         }

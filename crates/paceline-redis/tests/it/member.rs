@@ -2,6 +2,7 @@
 
 use paceline::{LimitSet, Quota};
 use paceline_redis::Redis;
+use paceline_testkit::process::{Role, say};
 
 use crate::support::LEASE;
 
@@ -9,18 +10,12 @@ use crate::support::LEASE;
 #[test]
 #[ignore = "started by other tests"]
 fn member() {
-    let Ok(role) = std::env::var("MEMBER_ROLE") else { return };
-    let url = std::env::var("MEMBER_URL").unwrap();
-    let words = std::env::var("MEMBER_WORDS").unwrap();
-    let words: Vec<&str> = words.split_whitespace().collect();
-    match (role.as_str(), &words[..]) {
+    let Some(Role { name, place: url, words }) = Role::mine() else { return };
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    match (name.as_str(), &words[..]) {
         ("hold", [amount, capacity]) => hold(&url, amount.parse().unwrap(), capacity.parse().unwrap()),
         (role, words) => panic!("no role {role} {words:?}"),
     }
-}
-
-fn say(what: impl std::fmt::Display) {
-    println!("\nmember: {what}");
 }
 
 /// Acquires when told to `take`, gives back when told to `give`, says how many it has lost when `asked`.

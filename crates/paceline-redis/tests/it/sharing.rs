@@ -3,9 +3,10 @@
 use std::time::{Duration, Instant};
 
 use paceline::{Error, LimitSetBuilder, Quota};
+use paceline_testkit::process::Process;
 use paceline_testkit::redis::Server;
 
-use crate::support::{LEASE, Process, set, soon, until};
+use crate::support::{LEASE, set, soon, until};
 
 const AMOUNT: u64 = 100;
 
@@ -14,7 +15,7 @@ fn described(capacity: u64) -> impl FnOnce(LimitSetBuilder) -> LimitSetBuilder {
 }
 
 fn holder(server: &Server, capacity: u64) -> Process {
-    let mut process = Process::start(&server.url(), "hold", &[AMOUNT.to_string(), capacity.to_string()]);
+    let mut process = Process::start(server.url(), "hold", &[AMOUNT.to_string(), capacity.to_string()]);
     assert_eq!(process.says(), "ready");
     process
 }

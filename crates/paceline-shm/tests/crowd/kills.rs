@@ -5,6 +5,7 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use paceline::{LimitSet, LimitSetBuilder, Quota};
+use paceline_testkit::process::Process;
 use paceline_testkit::service::now;
 use rand::rngs::SmallRng;
 use rand::seq::index::sample;
@@ -12,7 +13,7 @@ use rand::{Rng as _, SeedableRng as _};
 
 use crate::alone;
 use crate::load::{Crowd, SMALL, longest_gap};
-use crate::support::{Process, directory, set, soaked};
+use crate::support::{directory, set, soaked};
 
 fn random() -> SmallRng {
     let seed = u64::from(std::process::id());

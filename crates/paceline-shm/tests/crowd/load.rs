@@ -5,9 +5,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use paceline::{Anchor, LimitSetBuilder, Quota};
+use paceline_testkit::process::Process;
 use paceline_testkit::service::{self, Call, Service, now};
-
-use crate::support::Process;
 
 /// The limits of a service, and how long its calls take.
 ///

@@ -7,7 +7,6 @@ mod kills;
 mod load;
 mod member;
 #[path = "../it/support.rs"]
-#[expect(dead_code, reason = "the other program uses more of it")]
 mod support;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};

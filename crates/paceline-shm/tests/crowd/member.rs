@@ -1,26 +1,26 @@
 //! The other processes of a test: each does as its role says.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
+use paceline_testkit::process::{Role, say};
 use paceline_testkit::service::Caller;
 
 use crate::kills;
 use crate::load::Load;
-use crate::support::{say, set};
+use crate::support::set;
 
 /// Not a test: what the tests start as another process.
 #[test]
 #[ignore = "started by other tests"]
 fn member() {
-    let Ok(role) = std::env::var("MEMBER_ROLE") else { return };
-    let directory = PathBuf::from(std::env::var_os("MEMBER_DIRECTORY").unwrap());
-    let words = std::env::var("MEMBER_WORDS").unwrap();
-    let words: Vec<&str> = words.split_whitespace().collect();
-    match (role.as_str(), &words[..]) {
+    let Some(Role { name, place: directory, words }) = Role::mine() else { return };
+    let directory = Path::new(&directory);
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    match (name.as_str(), &words[..]) {
         ("work", [number, load, tasks]) => {
-            work(&directory, number.parse().unwrap(), load, tasks.parse().unwrap());
+            work(directory, number.parse().unwrap(), load, tasks.parse().unwrap());
         }
-        ("hammer", []) => hammer(&directory),
+        ("hammer", []) => hammer(directory),
         (role, words) => panic!("no role {role} {words:?}"),
     }
 }

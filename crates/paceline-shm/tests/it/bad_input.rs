@@ -8,10 +8,11 @@ use std::time::Duration;
 
 use paceline::{LimitSet, Quota};
 use paceline_shm::{Error, Options};
+use paceline_testkit::process::Process;
 use rand::rngs::SmallRng;
 use rand::{Rng as _, SeedableRng as _};
 
-use crate::support::{Process, directory, open, soaked};
+use crate::support::{directory, open, soaked};
 
 fn described(directory: &Path) -> Result<LimitSet, paceline::Error> {
     LimitSet::builder("set").calls(Quota::per_minute(5)).concurrency(2).backend(open(directory)).build()

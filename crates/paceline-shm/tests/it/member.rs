@@ -1,27 +1,27 @@
 //! The other process of a test: does as its role says.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use paceline::{Aimd, LimitSet, LimitSetBuilder, ManualClock, Pacing, Permit, Quota, Verdict};
 use paceline_shm::Options;
+use paceline_testkit::process::{Role, say};
 use rustix::thread::{SecureComputingMode, set_secure_computing_mode};
 
-use crate::support::{say, set};
+use crate::support::set;
 
 /// Not a test: what the tests start as another process.
 #[test]
 #[ignore = "started by other tests"]
 fn member() {
-    let Ok(role) = std::env::var("MEMBER_ROLE") else { return };
-    let directory = PathBuf::from(std::env::var_os("MEMBER_DIRECTORY").unwrap());
-    let words = std::env::var("MEMBER_WORDS").unwrap();
-    let words: Vec<&str> = words.split_whitespace().collect();
-    match (role.as_str(), &words[..]) {
-        ("hold", [amount, capacity]) => hold(&directory, amount.parse().unwrap(), capacity.parse().unwrap()),
-        ("alone", []) => alone(&directory),
-        ("learn", []) => learn(&directory),
+    let Some(Role { name, place: directory, words }) = Role::mine() else { return };
+    let directory = Path::new(&directory);
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    match (name.as_str(), &words[..]) {
+        ("hold", [amount, capacity]) => hold(directory, amount.parse().unwrap(), capacity.parse().unwrap()),
+        ("alone", []) => alone(directory),
+        ("learn", []) => learn(directory),
         (role, words) => panic!("no role {role} {words:?}"),
     }
 }

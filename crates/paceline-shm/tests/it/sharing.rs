@@ -3,9 +3,10 @@
 use std::time::{Duration, Instant};
 
 use paceline::{Error, LimitKind, LimitSet, Quota, Verdict};
+use paceline_testkit::process::Process;
 
 use crate::member::learning;
-use crate::support::{Process, directory, set, until};
+use crate::support::{directory, set, until};
 
 fn holder(directory: &std::path::Path, amount: u64, capacity: u64) -> Process {
     let mut process = Process::start(directory, "hold", &[amount.to_string(), capacity.to_string()]);
