@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use metrics_exporter_prometheus::PrometheusBuilder;
 use paceline::backend::Remote;
+use paceline::telemetry::Exporter;
 use paceline::{Error, LimitKind, LimitSet, Pacing, Permit, Quota, Verdict};
 use paceline_testkit::conformance::{self, Behind, InProcess};
 use paceline_testkit::memory::Memory;
@@ -55,6 +57,32 @@ async fn a_dropped_wait_gives_its_place_back() {
     drop(held);
     assert_eq!(memory.held(), 0);
     drop(set.acquire(()).await.unwrap());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_monitor_sees_all_of_a_set_and_the_waits_of_its_own_process() {
+    let recorder = PrometheusBuilder::new().build_recorder();
+    let _local = ::metrics::set_default_local_recorder(&recorder);
+    let (memory, exporter) = (Memory::default(), Exporter::default());
+    let page = |set: &LimitSet| {
+        exporter.export(set);
+        recorder.handle().render()
+    };
+    let (ours, theirs) = (set(&memory), set(&memory));
+    memory.set_away(true);
+    assert!(!page(&ours).contains("set=\"set\""), "nothing is told that is not known");
+    memory.set_away(false);
+    let held = (theirs.acquire(()).await.unwrap(), theirs.acquire(()).await.unwrap());
+    let waiting = tokio::spawn(async move { ours.acquire(()).await.map(drop).map(|()| ours.clone()) });
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let seen = page(&theirs);
+    for line in ["in_flight{set=\"set\"} 2", "members{set=\"set\"} 1", "admitted_total{set=\"set\"} 2"] {
+        assert!(seen.contains(&format!("paceline_{line}")), "{line} is not in: {seen}");
+    }
+    drop(held);
+    let seen = page(&waiting.await.unwrap().unwrap());
+    assert!(seen.contains("paceline_wait_seconds_sum{set=\"set\"} 1"), "{seen}");
+    assert!(seen.contains("paceline_wait_seconds_count{set=\"set\"} 1"), "one had to wait: {seen}");
 }
 
 #[test]

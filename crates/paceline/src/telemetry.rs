@@ -22,8 +22,10 @@
 //!
 //! # Elsewhere
 //!
-//! Of sets that live [elsewhere](crate::backend) neither their waits nor their state is told here, since both are
-//! their backend's; the attempts that a pipeline makes with them are.
+//! Of a set that lives [elsewhere](crate::backend) an `Exporter` tells how all of it stands, for all who share it: so each
+//! of them tells the same, which is not to be added up. Waits and attempts are this process's own. A wait for a round trip
+//! to the store counts as one in [`WAIT_SECONDS`](names::metrics::WAIT_SECONDS), though nothing was lacking; it has no
+//! span. `paceline_waited_total` stays at zero, since no backend counts that.
 
 pub mod names;
 

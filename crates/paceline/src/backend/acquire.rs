@@ -6,12 +6,14 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use paceline_core::{Demand, LimitKind, Part};
+use tracing::{Level, Span};
 
 use super::{Answer, BoxFuture, RemotePermit, RemoteSet, Standing};
 use crate::error::Error;
 use crate::permit::Permit;
 use crate::request::Terms;
 use crate::set::LimitSet;
+use crate::telemetry;
 use crate::wait::Waiting;
 
 /// Waits for a permit that lives elsewhere.
@@ -40,13 +42,14 @@ impl<'a> RemoteAcquire<'a> {
         let waited = ask.waited;
         // Made before the answer is known, so that a lost answer or a dropped wait is given back too.
         let mut permit = RemotePermit::new(home, ask.permit, ask.demand.clone(), asked);
-        let mut told = false;
+        // Of the wait, once there is one.
+        let mut span = None;
         loop {
             let mut asking = home.acquire(&ask);
             let answer = poll_fn(|context| {
                 let polled = asking.as_mut().poll(context);
-                if polled.is_pending() && !std::mem::replace(&mut told, true) {
-                    tell(remote, &ask.demand);
+                if polled.is_pending() {
+                    span.get_or_insert_with(|| tell(remote, &ask.demand));
                 }
                 polled
             });
@@ -55,13 +58,15 @@ impl<'a> RemoteAcquire<'a> {
             match answer {
                 Answer::Granted => {
                     permit.admitted = remote.plan.clock.now();
-                    return Ok(Permit::remote(set, permit, asked, terms.arrived(asked)));
+                    let permit = Permit::remote(set, permit, asked, terms.arrived(asked));
+                    if let Some(span) = span {
+                        telemetry::granted(&span, [(&remote.name, permit.waited())]);
+                    }
+                    return Ok(permit);
                 }
                 Answer::Wait(wait) => {
                     timed(remote)?;
-                    if !std::mem::replace(&mut told, true) {
-                        tell(remote, &ask.demand);
-                    }
+                    span.get_or_insert_with(|| tell(remote, &ask.demand));
                     tokio::time::sleep(wait).await;
                 }
                 Answer::Never(refusal) => return Err(remote.refused(refusal)),
@@ -82,11 +87,11 @@ impl<'a> RemoteAcquire<'a> {
 }
 
 /// Tells whoever wants to know that a demand waits, if it does: on its way to a store and back it waits for nothing.
-fn tell(remote: &RemoteSet, demand: &Demand) {
+fn tell(remote: &RemoteSet, demand: &Demand) -> Span {
     let hooks = &remote.plan.hooks;
-    let Some(Ok(Standing { view, .. })) = remote.home().ok().filter(|_| !hooks.is_empty()).map(|home| home.standing())
-    else {
-        return;
+    let wanted = !hooks.is_empty() || tracing::enabled!(Level::DEBUG);
+    let Some(Ok(Standing { view, .. })) = remote.home().ok().filter(|_| wanted).map(|home| home.standing()) else {
+        return Span::none();
     };
     let lacks = |part: &&Part| view.limits.get(usize::from(part.limit)).is_some_and(|it| it.available < part.units);
     // What comes back at any moment is not what is waited for if a rate is, too.
@@ -95,16 +100,20 @@ fn tell(remote: &RemoteSet, demand: &Demand) {
         LimitKind::Resource => Duration::ZERO,
     };
     let lacking = demand.parts().iter().filter(lacks).max_by_key(period);
-    if lacking.is_some() || view.paused.is_some() {
-        let lacking = lacking.filter(|_| view.paused.is_none());
-        hooks.call(&Waiting {
-            set: Arc::clone(&remote.name),
-            limit: lacking.map(|part| Arc::clone(&remote.plan.keys()[usize::from(part.limit)])),
-            expected: view.paused,
-            // Its own place is taken already.
-            ahead: view.waiting.saturating_sub(1),
-        });
+    if lacking.is_none() && view.paused.is_none() {
+        return Span::none();
     }
+    let lacking = lacking.filter(|_| view.paused.is_none());
+    let waiting = Waiting {
+        set: Arc::clone(&remote.name),
+        limit: lacking.map(|part| Arc::clone(&remote.plan.keys()[usize::from(part.limit)])),
+        expected: view.paused,
+        // Its own place is taken already.
+        ahead: view.waiting.saturating_sub(1),
+    };
+    let span = telemetry::wait(&waiting);
+    hooks.call(&waiting);
+    span
 }
 
 /// Whether there is somebody to keep the time.

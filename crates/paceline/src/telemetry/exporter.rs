@@ -10,7 +10,7 @@ use parking_lot::Mutex;
 use super::names::fields::{LIMIT, SET, VERDICT};
 use super::names::{self, metrics};
 use crate::adapt::{Feedback, Verdicts};
-use crate::set::{LimitSet, Snapshot, Store};
+use crate::set::{LimitSet, Snapshot};
 
 /// Tells the recorder of the `metrics` crate how sets stand, from their snapshots.
 ///
@@ -56,17 +56,14 @@ struct Counted {
 
 impl Exporter {
     /// Tells how a set stands. Install the recorder before the first time, which describes the metrics to it. A set that
-    /// lives elsewhere is passed over.
+    /// lives [elsewhere](super#elsewhere) and cannot be asked now is passed over until it can.
     pub fn export(&self, set: &LimitSet) {
-        if matches!(set.0, Store::Remote(_)) {
-            return;
-        }
         let mut told = self.0.lock();
         if told.is_empty() {
             describe();
         }
         // Under the lock: an older snapshot that is told after a newer one would pass for a count that began anew.
-        let snapshot = set.snapshot();
+        let Ok(snapshot) = set.try_snapshot() else { return };
         let Snapshot { ref name, granted, waits, feedback, .. } = snapshot;
         let now = Counted { granted, waits, feedback };
         let before = told.insert(Arc::clone(name), now).unwrap_or_default();
@@ -107,7 +104,8 @@ fn by_name(verdicts: &Verdicts) -> impl Iterator<Item = (&'static str, u64)> {
 }
 
 fn show(snapshot: &Snapshot) {
-    let Snapshot { name: set, limits, waiting, active, feedback, paused, .. } = snapshot;
+    let Snapshot { name: set, limits, waiting, active, members, feedback, paused, .. } = snapshot;
+    gauge!(metrics::MEMBERS, SET => Arc::clone(set)).set(*members as f64);
     gauge!(metrics::IN_FLIGHT, SET => Arc::clone(set)).set(*active as f64);
     gauge!(metrics::WAITING, SET => Arc::clone(set)).set(*waiting as f64);
     gauge!(metrics::PAUSED, SET => Arc::clone(set)).set(paused.unwrap_or_default());
@@ -129,6 +127,7 @@ fn describe() {
     describe_counter!(metrics::RETRIES, Unit::Count, "Attempts beyond their call's first.");
     describe_gauge!(metrics::IN_FLIGHT, Unit::Count, "Permits that are out.");
     describe_gauge!(metrics::WAITING, Unit::Count, "Demands that wait.");
+    describe_gauge!(metrics::MEMBERS, Unit::Count, "Processes or clients that share the set.");
     describe_gauge!(metrics::LEVEL, Unit::Count, "How many the controller lets be in flight.");
     describe_gauge!(metrics::PAUSED, Unit::Seconds, "How long the gate stays closed.");
     describe_gauge!(metrics::FILL, "Units in use as a share of what can be used: 1 is full, more is debt.");

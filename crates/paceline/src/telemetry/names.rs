@@ -71,6 +71,8 @@ pub mod metrics {
     pub const IN_FLIGHT: &str = "paceline_in_flight";
     /// Gauge: demands that wait.
     pub const WAITING: &str = "paceline_waiting";
+    /// Gauge: who shares the set; one for a set of this process.
+    pub const MEMBERS: &str = "paceline_members";
     /// Gauge: how many the controller lets be in flight; none without a controller.
     pub const LEVEL: &str = "paceline_level";
     /// Gauge: for how many seconds the gate stays closed; zero where it is open.
