@@ -31,7 +31,7 @@ impl State {
         asked: Instant,
         now: Instant,
     ) -> Result<(), Damage> {
-        let replica = read(&told.image)?;
+        let replica = self.read(&told.image)?;
         let stamp = entry::instant(told.now).ok_or("its time makes no sense")?;
         let mut time = StoreTime::new();
         time.answered(asked, now, stamp);
@@ -51,20 +51,33 @@ impl State {
         (seen.image_at, seen.members) = (told.image_at, told.members);
         self.renewed = asked;
         if !told.image.is_empty() && told.image_at > seen.number {
-            seen.replica = read(&told.image)?;
-            (seen.number, seen.mark) = (told.image_at, None);
+            let replica = self.read(&told.image)?;
+            if let Some(seen) = &mut self.seen {
+                (seen.replica, seen.number, seen.mark) = (replica, told.image_at, None);
+            }
             self.catch_up();
         }
         self.apply_all(told)?;
-        // News may have come first.
-        self.behind = self.seen.as_ref().is_some_and(|seen| seen.number < told.tail);
+        self.behind = false;
         Ok(())
     }
 
     fn apply_all(&mut self, told: &Told) -> Result<(), Damage> {
         let count = u64::try_from(told.entries.len()).map_err(|_| "it is too long")?;
         let first = told.tail.checked_sub(count).ok_or("its numbers make no sense")? + 1;
-        (first..).zip(&told.entries).try_for_each(|(number, bytes)| self.apply(number, bytes))
+        (first..).zip(&told.entries).try_for_each(|(number, bytes)| self.apply(number, bytes))?;
+        // An answer has all that was missing: to ask again would tell the same.
+        if self.seen.as_ref().is_some_and(|seen| seen.number < told.tail) {
+            return Err("entries of its journal are missing");
+        }
+        Ok(())
+    }
+
+    fn read(&self, image: &[u8]) -> Result<Replica, Damage> {
+        let words = entry::words(image).ok_or("its image is cut short")?;
+        let mut words = Words::new(&words);
+        let replica = Replica::read(&mut words).filter(|_| words.left() == 0).ok_or("its image cannot be read")?;
+        if replica.limits() == self.rules.len() { Ok(replica) } else { Err("its image is of other limits") }
     }
 
     /// Takes note of news.
@@ -97,7 +110,7 @@ impl State {
         let me = self.me;
         let by_us = member == u64::from(me.word());
         let own = self.sent.take_if(|sent| by_us && batch == sent.batch);
-        if own.is_some() && number % IMAGE_EACH == 0 && number - seen.image_at >= IMAGE_AFTER {
+        if own.is_some() && number % IMAGE_EACH == 0 && number.saturating_sub(seen.image_at) >= IMAGE_AFTER {
             self.image_due = true;
         }
         let began = own.as_ref().map_or_else(Instant::now, |sent| sent.began);
@@ -300,12 +313,6 @@ impl State {
         let (then, first) = seen.replica.next()?;
         Some((then, first == self.me))
     }
-}
-
-fn read(image: &[u8]) -> Result<Replica, Damage> {
-    let words = entry::words(image).ok_or("its image is cut short")?;
-    let mut words = Words::new(&words);
-    Replica::read(&mut words).filter(|_| words.left() == 0).ok_or("its image cannot be read")
 }
 
 pub(super) fn written(replica: &Replica) -> Vec<u8> {
