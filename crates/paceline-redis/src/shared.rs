@@ -11,6 +11,8 @@ mod batch;
 mod grace;
 mod haste;
 mod keep;
+#[cfg(test)]
+mod outages;
 mod own;
 mod state;
 mod stock;

@@ -135,21 +135,17 @@ impl State {
     }
 
     fn refuse(&mut self, permit: u128) {
-        if let Some(Permit::Waiting { waker, .. }) = self.permits.remove(&permit) {
-            self.permits.insert(permit, Permit::Over(Answer::Never(Refusal::Closed)));
-            self.wake(waker);
-        }
+        self.end_wait(permit, Permit::Over(Answer::Never(Refusal::Closed)));
     }
 
     fn grant_alone(&mut self, permit: u128, kept: Grant, now: Instant) {
-        let Some(Permit::Waiting { place, waker, asked }) = self.permits.remove(&permit) else { return };
+        let Some(Permit::Waiting { place, .. }) = self.permits.get(&permit) else { return };
         let demand = place.demand().clone();
         self.use_up(&demand, Counts::Admission, now);
-        self.permits.insert(permit, Permit::Alone(Alone { demand, kept, since: now, told: false }));
-        if asked {
+        let alone = Permit::Alone(Alone { demand, kept, since: now, told: false });
+        if let Some((_, true)) = self.end_wait(permit, alone) {
             self.later(Todo::Cancel(permit));
         }
-        self.wake(waker);
     }
 
     fn use_up(&mut self, demand: &Demand, by: Counts, now: Instant) {
@@ -259,7 +255,7 @@ impl State {
     }
 
     /// What the store has not been asked for and is to be told: what is still held of it, and what was used.
-    pub(super) fn tell_alone(&mut self, away: Away, now: Instant) -> (Vec<Todo>, Option<Share>) {
+    pub(super) fn tell_alone(&mut self, mut away: Away, now: Instant) -> (Vec<Todo>, Option<Share>) {
         let at = self.store_time(now);
         let mut took = Vec::new();
         for (permit, what) in &mut self.permits {
@@ -276,6 +272,8 @@ impl State {
         if !took.is_empty() {
             told.push(Todo::Took(took));
         }
+        // Who waits is asked for at the store, and meanwhile takes of the share what it takes of that.
+        away.share.iter_mut().for_each(|share| share.cancel_all(at));
         (told, away.share)
     }
 }

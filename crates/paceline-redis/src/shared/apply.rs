@@ -250,26 +250,30 @@ impl State {
     }
 
     fn decide(&mut self, permit: u128, verdict: Verdict) {
-        let Some(Permit::Waiting { waker, .. }) = self.permits.get_mut(&permit) else {
-            // An image tells again what is known and on its way to be claimed.
-            let known = matches!(self.permits.get(&permit), Some(Permit::Held { .. }));
-            if let (Verdict::Granted(grant), false) = (verdict, known) {
-                // Nobody here wants it any more, or whoever does has been told that it failed.
-                if let Some(Permit::Failed { asked, .. }) = self.permits.get_mut(&permit) {
-                    *asked = false;
-                }
-                self.later(Todo::Undo(grant));
-            }
-            return;
-        };
-        let waker = waker.take();
+        if !matches!(self.permits.get(&permit), Some(Permit::Waiting { .. })) {
+            return self.decline(permit, verdict);
+        }
         let decided = match verdict {
             Verdict::Granted(grant) => Permit::held(grant, false),
             Verdict::Refused(refusal) => Permit::Over(Answer::Never(refusal)),
             Verdict::TooLate => Permit::Over(Answer::TooLate),
         };
-        self.permits.insert(permit, decided);
-        self.wake(waker);
+        self.end_wait(permit, decided);
+        // While the store is away for this client, an answer can come through: it waits in the share as well.
+        self.cancel_alone(permit, Instant::now());
+    }
+
+    /// Nobody here waits for it.
+    fn decline(&mut self, permit: u128, verdict: Verdict) {
+        // An image tells again what is known and on its way to be claimed.
+        let known = matches!(self.permits.get(&permit), Some(Permit::Held { .. }));
+        if let (Verdict::Granted(grant), false) = (verdict, known) {
+            // Whoever wanted it is gone, or has been told that it failed.
+            if let Some(Permit::Failed { asked, .. }) = self.permits.get_mut(&permit) {
+                *asked = false;
+            }
+            self.later(Todo::Undo(grant));
+        }
     }
 
     /// Whoever has not heard of the store for a lease takes it for lost by its own clock, before others have it by the

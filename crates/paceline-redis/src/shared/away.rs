@@ -77,6 +77,14 @@ impl Share {
         }
     }
 
+    /// Nobody waits here any more.
+    pub(super) fn cancel_all(&mut self, now: Time) {
+        for (_, ticket) in self.tickets.drain() {
+            self.set.cancel(now, ticket, &mut self.events);
+        }
+        self.events = Events::default();
+    }
+
     pub(super) fn release(&mut self, now: Time, grant: &Grant) {
         self.set.release(now, grant, &mut self.events);
     }

@@ -305,31 +305,30 @@ impl State {
     fn give_up(&mut self, now: Instant) -> Option<Instant> {
         let trouble = self.trouble.as_ref()?;
         let (error, since) = (trouble.error.clone(), trouble.since);
-        // Who waits for a set that was there waits for its return; what is wrong, or was never there, is told.
-        let waits = trouble.away && self.worked;
         let patience = if error.retryable { self.response } else { Duration::ZERO };
-        let mut next = None::<Instant>;
-        let mut woken = Vec::new();
-        self.permits = std::mem::take(&mut self.permits)
-            .into_iter()
-            .map(|(permit, what)| match what {
-                Permit::Waiting { place, waker, asked } if !waits => {
-                    let ends = place.began.max(since) + patience;
-                    if now >= ends {
-                        woken.push(waker);
-                        return (permit, Permit::Failed { error: error.clone(), asked });
-                    }
-                    next = Some(next.map_or(ends, |next| next.min(ends)));
-                    (permit, Permit::Waiting { place, waker, asked })
-                }
-                other => (permit, other),
-            })
-            .collect();
-        woken.into_iter().for_each(|waker| self.wake(waker));
+        let mut next = None;
+        // Who waits for a set that was there waits for its return; what is wrong, or was never there, is told.
+        if !(trouble.away && self.worked) {
+            let ends = self.permits.iter().filter_map(|(permit, what)| match what {
+                Permit::Waiting { place, .. } => Some((*permit, place.began.max(since) + patience)),
+                _ => None,
+            });
+            let (over, waiting): (Vec<_>, Vec<_>) = ends.partition(|(_, ends)| *ends <= now);
+            next = waiting.into_iter().map(|(_, ends)| ends).min();
+            over.into_iter().for_each(|(permit, _)| self.fail(permit, &error, now));
+        }
         if now >= since + patience {
             self.give_up_arrivals(now.checked_sub(patience).unwrap_or(now), &error);
         }
         next
+    }
+
+    /// Has somebody who waits told of an error.
+    pub(super) fn fail(&mut self, permit: u128, error: &BackendError, now: Instant) {
+        if let Some(Permit::Waiting { asked, .. }) = self.permits.get(&permit) {
+            self.end_wait(permit, Permit::Failed { error: error.clone(), asked: *asked });
+            self.cancel_alone(permit, now);
+        }
     }
 }
 

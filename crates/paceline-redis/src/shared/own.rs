@@ -107,11 +107,26 @@ impl State {
         let (demand, priority) = (ask.demand.clone(), ask.priority);
         let place = Place { demand, priority, began: now, waited: ask.waited, within: ask.within, number };
         self.permits.insert(ask.permit.0, Permit::Waiting { place, waker: None, asked });
-        if !asked {
+        self.decide_alone(ask.permit.0, now);
+        if matches!(self.permits.get(&ask.permit.0), Some(Permit::Waiting { asked: false, .. })) {
             self.ask_for(Todo::Ask(ask.permit.0));
             self.foresee(&ask.demand);
         }
-        self.decide_alone(ask.permit.0, now);
+    }
+
+    /// Ends a wait by what has become of it: what was waited for, and whether the store was asked. None where nobody waits.
+    pub(super) fn end_wait(&mut self, permit: u128, by: Permit) -> Option<(Place, bool)> {
+        let there = self.permits.get_mut(&permit)?;
+        match std::mem::replace(there, by) {
+            Permit::Waiting { place, waker, asked } => {
+                self.wake(waker);
+                Some((place, asked))
+            }
+            other => {
+                *there = other;
+                None
+            }
+        }
     }
 
     /// What has become of a wait.
