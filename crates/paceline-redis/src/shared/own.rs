@@ -199,6 +199,9 @@ impl State {
                 self.permits.remove(&permit.0);
                 if asked {
                     self.later(Todo::Cancel(permit.0));
+                } else {
+                    // While the store cannot be used, nothing else takes it from there.
+                    self.todo.retain(|todo| !matches!(todo, Todo::Ask(other) if *other == permit.0));
                 }
                 self.cancel_alone(permit.0, Instant::now());
             }

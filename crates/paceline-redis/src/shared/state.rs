@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use backon::ExponentialBackoff;
 use paceline::backend::{BackendError, Change, PermitId, Report, Standing};
-use paceline_core::{Index, Quota, Time};
+use paceline_core::{Index, Quota, Time, Verdict};
 use paceline_replica::{Member, Op, Replica};
 
 use super::alone::Rule;
@@ -163,6 +163,8 @@ impl State {
         let op = match change {
             Change::Quota(limit, quota) => Op::Quota(limit, quota),
             Change::Capacity(limit, capacity) => Op::Capacity(limit, capacity),
+            // By the time that the store hears of it, the service counts otherwise.
+            Change::Sync(..) if self.away.is_some() => return Ok(()),
             Change::Sync(limit, state, permit) => {
                 let grant = permit.and_then(|permit| self.permits.get(&permit.0)?.grant().cloned());
                 Op::Sync(limit, state, grant)
@@ -186,6 +188,13 @@ impl State {
 
     /// An attempt ended; of a permit that was lost it is not known when it began.
     pub(crate) fn report(&mut self, permit: PermitId, report: Report) {
+        if self.away.is_some() {
+            // Nobody learns from it now, and afterwards it would tell of what is over.
+            if let Verdict::RateLimited { retry_after: Some(pause) } = report.verdict {
+                self.change_alone(&Op::Pause(pause), Instant::now());
+            }
+            return;
+        }
         let began = self.permits.get(&permit.0).and_then(Permit::grant).map(|grant| grant.at);
         self.later(Todo::Change(Op::Report(began, report)));
     }
