@@ -87,7 +87,12 @@ impl Image for Replica {
         for _ in 0..words.count()? {
             let (permit, member) = (u128::read(words)?, Member::read(words)?);
             let verdict = Verdict::read(words)?;
-            if matches!(&verdict, Verdict::Granted(grant) if !replica.set.has_all_of(&grant.charged)) {
+            let fits = match &verdict {
+                Verdict::Granted(grant) => replica.set.has_all_of(&grant.charged),
+                Verdict::Refused(Refusal::TooLarge { limit, .. }) => usize::from(*limit) < limits,
+                Verdict::Refused(Refusal::Closed) | Verdict::TooLate => true,
+            };
+            if !fits {
                 return None;
             }
             replica.unclaimed.insert(permit, (member, verdict));

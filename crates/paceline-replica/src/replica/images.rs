@@ -173,6 +173,17 @@ fn what_a_layout_version_means_does_not_change() {
     assert_eq!((crate::VERSION, digest), (3, 3_970_872_350_989_295_759), "see above");
 }
 
+#[test]
+fn an_outcome_that_names_a_limit_beyond_the_last_is_none() {
+    let (_, mut replica) = History::new(1);
+    let mut told = |limit| {
+        let refused = Verdict::Refused(Refusal::TooLarge { limit, asked: 2, capacity: 1 });
+        replica.unclaimed.insert(7, (Member::of(1).unwrap(), refused));
+        Replica::read(&mut Words::new(&words(&replica))).is_some()
+    };
+    assert!(told(3) && !told(4));
+}
+
 /// Whatever the words are, reading them and going on with what was read neither panics nor hangs.
 #[test]
 fn wrong_words_harm_nobody() {

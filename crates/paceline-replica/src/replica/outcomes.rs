@@ -75,6 +75,7 @@ impl Replica {
             .values()
             .filter(|(_, verdict)| matches!(verdict, Verdict::Granted(grant) if grant.at <= then));
         let mut slow: Vec<_> = slow.map(|(member, _)| *member).collect();
+        slow.sort_unstable();
         slow.dedup();
         slow
     }
