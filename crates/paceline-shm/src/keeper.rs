@@ -24,6 +24,8 @@ const REST: Duration = Duration::from_secs(3_600);
 pub(crate) struct Keeper {
     membership: Weak<Membership>,
     sets: Mutex<Vec<Weak<Shared>>>,
+    /// Those for which something could not be done: nobody else may have them any more.
+    owing: Mutex<Vec<Arc<Shared>>>,
     /// Whether there is a thread, or somebody else who keeps the time.
     kept: Mutex<bool>,
     /// Whether the thread found nobody waiting.
@@ -33,11 +35,25 @@ pub(crate) struct Keeper {
 impl Keeper {
     /// Makes its thread when it is first needed, unless `kept` by somebody else.
     pub(crate) fn new(membership: Weak<Membership>, kept: bool) -> Self {
-        Self { membership, sets: Mutex::default(), kept: Mutex::new(kept), resting: AtomicBool::new(false) }
+        let (sets, owing, kept) = (Mutex::default(), Mutex::default(), Mutex::new(kept));
+        Self { membership, sets, owing, kept, resting: AtomicBool::new(false) }
     }
 
     pub(crate) fn add(&self, set: &Arc<Shared>) {
         self.sets.lock().push(Arc::downgrade(set));
+    }
+
+    /// Keeps a set until what it could not do is done.
+    pub(crate) fn pay_for(&self, set: Arc<Shared>) {
+        self.owing.lock().push(Arc::clone(&set));
+        if self.wake().is_err() {
+            // Without a thread, its next step pays.
+            self.let_go(&set);
+        }
+    }
+
+    fn let_go(&self, set: &Arc<Shared>) {
+        self.owing.lock().retain(|owing| !Arc::ptr_eq(owing, set));
     }
 
     fn sets(&self) -> Vec<Arc<Shared>> {
@@ -73,12 +89,14 @@ impl Keeper {
                 Err(error) => {
                     if !error.is_retryable() {
                         set.send_back();
+                        self.let_go(&set);
                     }
                     LOOK
                 }
             };
             sleep = Some(sleep.map_or(wait, |sleep| sleep.min(wait)).min(LOOK));
         }
+        self.owing.lock().retain(|set| set.owes());
         sleep
     }
 }

@@ -1,7 +1,8 @@
 //! One shared set, as this process has it: its replica, and its own demands and permits.
 //!
 //! Every step takes this process's lock, then the set's, catches up with what others did, does its own, and lets both go;
-//! only then are wakers called and bells rung. Every permit and wait holds on to it, so it goes once nothing of it is out.
+//! only then are wakers called and bells rung. Every permit and wait holds on to it, and the keeper while something could
+//! not be done, so it goes once nothing of it is out.
 
 mod ask;
 mod step;
@@ -10,7 +11,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::hash::{BuildHasherDefault, Hasher};
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::task::Waker;
 use std::time::{Duration, Instant};
 
@@ -48,6 +49,7 @@ impl Drop for Membership {
 }
 
 pub(crate) struct Shared {
+    this: Weak<Self>,
     pub(crate) name: Arc<str>,
     path: PathBuf,
     journal: Journal,
@@ -160,10 +162,11 @@ impl fmt::Debug for Shared {
 }
 
 impl Shared {
-    pub(crate) fn new(name: Arc<str>, path: PathBuf, journal: Journal, membership: Arc<Membership>) -> Self {
+    pub(crate) fn new(name: Arc<str>, path: PathBuf, journal: Journal, membership: Arc<Membership>) -> Arc<Self> {
         let (permits, owed, scratch) = (HashMap::default(), Vec::new(), Vec::new());
         let own = Own { seen: None, permits, waiting: 0, owed, swept: None, scratch };
-        Self { name, path, journal, membership, own: Mutex::new(own) }
+        let own = Mutex::new(own);
+        Arc::new_cyclic(|this| Self { this: Weak::clone(this), name, path, journal, membership, own })
     }
 
     pub(crate) fn journal(&self) -> &Journal {
@@ -173,6 +176,11 @@ impl Shared {
     /// Whether somebody here waits, or something is still to be done.
     pub(crate) fn waits(&self) -> bool {
         !self.membership.fork.is_gone() && self.own.lock().is_busy()
+    }
+
+    /// Whether something could not be done yet.
+    pub(crate) fn owes(&self) -> bool {
+        !self.membership.fork.is_gone() && !self.own.lock().owed.is_empty()
     }
 
     /// Looks whether time or somebody's death has decided something; when to look again, if anybody here waits.
@@ -206,8 +214,9 @@ impl Shared {
             return;
         }
         self.own.lock().owed.push(owed);
-        // Without a thread, the next step pays.
-        let _ = self.membership.keeper.wake();
+        if let Some(this) = self.this.upgrade() {
+            self.membership.keeper.pay_for(this);
+        }
     }
 
     fn settle_now(&self, permit: PermitId, actual: &Demand) -> Result<(), Error> {

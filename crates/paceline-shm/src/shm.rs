@@ -132,7 +132,7 @@ impl Shm {
         if let Some(error) = differs(journal.described()) {
             return Err(error);
         }
-        let home = Arc::new(Shared::new(Arc::clone(set), path, journal, Arc::clone(&inner.membership)));
+        let home = Shared::new(Arc::clone(set), path, journal, Arc::clone(&inner.membership));
         // Damage is found now, and what the dead have left is cleared.
         home.tick()?;
         inner.membership.keeper.add(&home);

@@ -12,7 +12,7 @@ use paceline_testkit::process::Process;
 use rand::rngs::SmallRng;
 use rand::{Rng as _, SeedableRng as _};
 
-use crate::support::{directory, open, soaked};
+use crate::support::{directory, open, soaked, until};
 
 fn described(directory: &Path) -> Result<LimitSet, paceline::Error> {
     LimitSet::builder("set").calls(Quota::per_minute(5)).concurrency(2).backend(open(directory)).build()
@@ -175,6 +175,26 @@ fn a_lock_whose_owner_stands_still_is_a_retryable_error() {
     says(&error.to_string(), &[&other.child.id().to_string(), "stopped"]);
     other.kill();
     drop(set.build().unwrap().try_acquire(()).unwrap());
+}
+
+#[test]
+fn what_could_not_be_given_back_is_given_back_later_though_nobody_has_the_set_any_more() {
+    let directory = directory();
+    let mut other = Process::start(directory.path(), "hold", &["5".to_owned(), "2".to_owned()]);
+    assert_eq!(other.says(), "ready");
+    let shm = Options::new().directory(directory.path()).patience(Duration::from_millis(10)).open("test").unwrap();
+    let described = || LimitSet::builder("set").calls(Quota::per_hour(5).burst(5)).concurrency(2);
+    let set = described().backend(shm.clone()).build().unwrap();
+    let held = set.try_acquire(()).unwrap();
+    // As if it had been stopped in the middle of a step, and went on.
+    patch_in_place(&file(directory.path()), 16, 1 << 16 | 1);
+    drop(held);
+    drop(set);
+    patch_in_place(&file(directory.path()), 16, 0);
+    let third = described().backend(open(directory.path())).build().unwrap();
+    until("what was held", || third.snapshot().active == 0);
+    drop(shm);
+    other.finish();
 }
 
 fn patch_in_place(path: &Path, word: u64, value: u64) {
