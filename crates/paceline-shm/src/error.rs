@@ -2,6 +2,7 @@
 
 use std::io;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use paceline::backend::BackendError;
 
@@ -21,6 +22,12 @@ pub enum Error {
     Name {
         /// The name given.
         name: String,
+    },
+    /// An option out of its range.
+    #[error("{what}")]
+    Option {
+        /// Which, its value, and its range.
+        what: String,
     },
     /// The system refused.
     #[error("{doing} {path:?} failed: {said}; {advice}")]
@@ -124,15 +131,15 @@ pub enum Error {
     },
     /// Somebody has the lock and neither goes on nor dies.
     #[error(
-        "process {pid} has held the lock of `{set}` for {seconds} s and lives: it may be stopped; let it continue, or end it"
+        "process {pid} has held the lock of `{set}` for {held:?} and lives: it may be stopped; let it continue, or end it"
     )]
     Stuck {
         /// The set.
         set: String,
         /// Who has it.
         pid: u64,
-        /// For how long.
-        seconds: u64,
+        /// For how long at least: [`Options::patience`](crate::Options::patience).
+        held: Duration,
     },
     /// This is the child of the process that opened it.
     #[error("this process was forked from the one that opened these limits; open them again after the fork")]

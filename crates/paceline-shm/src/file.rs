@@ -5,7 +5,7 @@
 //! those who share these.
 
 use std::fs::{self, File, OpenOptions};
-use std::io;
+use std::io::{self, Read as _};
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::Path;
 use std::sync::atomic::Ordering;
@@ -138,11 +138,12 @@ impl Wanted<'_> {
 }
 
 /// Has the memory set aside now: found missing later, it would kill whoever touches it.
-fn reserve(file: &File, words: usize) -> io::Result<()> {
+fn reserve(mut file: &File, words: usize) -> io::Result<()> {
     let bytes = words as u64 * 8;
-    match rustix::fs::fallocate(file, rustix::fs::FallocateFlags::empty(), 0, bytes) {
-        // Filesystems that cannot set aside are not memory and say so when written to.
-        Err(rustix::io::Errno::OPNOTSUPP) => file.set_len(bytes),
+    let none = rustix::fs::FallocateFlags::empty();
+    match rustix::io::retry_on_intr(|| rustix::fs::fallocate(file, none, 0, bytes)) {
+        // Not every filesystem can set aside what is not written.
+        Err(rustix::io::Errno::OPNOTSUPP) => io::copy(&mut io::repeat(0).take(bytes), &mut file).map(|_| ()),
         done => Ok(done?),
     }
 }

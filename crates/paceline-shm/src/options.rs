@@ -8,6 +8,8 @@ use paceline::Clock;
 use crate::error::Error;
 use crate::shm::Shm;
 
+const MOST_WAITING: usize = 1 << 16;
+
 /// How limits are shared; [`open`](crate::open) takes the defaults.
 ///
 /// | option | default |
@@ -51,7 +53,7 @@ impl Options {
     /// How many demands of all processes can wait in one set, 1 to 65,536: one more is a retryable error. Whoever makes the
     /// set decides; it takes some 300 bytes each.
     pub fn waiting(mut self, demands: usize) -> Self {
-        self.waiting = demands.clamp(1, 1 << 16);
+        self.waiting = demands;
         self
     }
 
@@ -73,8 +75,13 @@ impl Options {
     ///
     /// # Errors
     ///
-    /// What keeps them from being shared, with what to do; on anything but Linux, that it is not supported.
+    /// An option out of its range; what keeps them from being shared, with what to do; on anything but Linux, that it is not
+    /// supported.
     pub fn open(self, name: &str) -> Result<Shm, Error> {
+        if !(1..=MOST_WAITING).contains(&self.waiting) {
+            let what = format!("{} demands that can wait are not from 1 to {MOST_WAITING}", self.waiting);
+            return Err(Error::Option { what });
+        }
         Shm::open(self, name)
     }
 

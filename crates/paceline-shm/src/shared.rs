@@ -135,7 +135,7 @@ impl Own {
     }
 }
 
-/// Ids are random: any part of one is a hash.
+/// The lower halves of ids are spread evenly over all bits, which is all that a hash is for.
 #[derive(Debug, Default)]
 struct Plain(u64);
 

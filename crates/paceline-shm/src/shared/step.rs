@@ -65,7 +65,7 @@ impl Shared {
             NotHeld::By(member) => Error::Stuck {
                 set: self.name.to_string(),
                 pid: self.membership.members.pid(member),
-                seconds: self.membership.patience.as_secs(),
+                held: self.membership.patience,
             },
             NotHeld::Damaged => Error::Damaged { path: self.path.clone(), why: "its lock is held by nobody" },
         }

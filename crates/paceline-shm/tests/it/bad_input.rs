@@ -172,7 +172,7 @@ fn a_lock_whose_owner_stands_still_is_a_retryable_error() {
     let set = LimitSet::builder("set").calls(hour).concurrency(2).backend(shm);
     let error = set.clone().build().expect_err("it is locked");
     assert!(error.is_retryable());
-    says(&error.to_string(), &[&other.child.id().to_string(), "stopped"]);
+    says(&error.to_string(), &[&other.child.id().to_string(), "for 50ms", "stopped"]);
     other.kill();
     drop(set.build().unwrap().try_acquire(()).unwrap());
 }
@@ -209,6 +209,15 @@ fn names_are_checked() {
     for name in ["", "../up", "a/b", ".hidden", "ü", &"x".repeat(101)] {
         let error = Options::new().directory(directory.path()).open(name).unwrap_err();
         assert!(matches!(error, Error::Name { .. }), "{name}: {error}");
+    }
+}
+
+#[test]
+fn room_for_waiters_out_of_range_names_the_range() {
+    let directory = directory();
+    for demands in [0, 65_537] {
+        let error = Options::new().directory(directory.path()).waiting(demands).open("test").unwrap_err();
+        says(&error.to_string(), &[&demands.to_string(), "1 to 65536"]);
     }
 }
 
