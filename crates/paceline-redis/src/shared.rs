@@ -11,11 +11,15 @@ mod batch;
 mod grace;
 mod haste;
 mod keep;
+mod lease;
 #[cfg(test)]
 mod outages;
+mod outcomes;
 mod own;
+mod plan;
 mod state;
 mod stock;
+mod trouble;
 
 use std::fmt;
 use std::sync::Arc;

@@ -2,14 +2,12 @@
 
 use std::time::Instant;
 
-use paceline::backend::Answer;
 use paceline_core::image::{Image as _, Words};
-use paceline_core::{LimitKind, Time};
 use paceline_replica::{Effect, Op, Replica, Verdict};
 
 use super::batch::{Tag, Todo, tell};
 use super::own::Permit;
-use super::state::{Seen, State, somebody};
+use super::state::{Seen, State};
 use crate::entry::{self, Entry, News};
 use crate::scripts::Told;
 use crate::store_time::StoreTime;
@@ -60,6 +58,14 @@ impl State {
         self.apply_all(told)?;
         self.behind = false;
         Ok(())
+    }
+
+    /// After an answer: what was sent must be among what it told.
+    pub(super) fn arrived(&mut self) {
+        if self.sent.is_some() {
+            // It came long ago, and what it led to is in an image by now, which does not tell.
+            self.lose();
+        }
     }
 
     fn apply_all(&mut self, told: &Told) -> Result<(), Damage> {
@@ -163,159 +169,10 @@ impl State {
         }
     }
 
-    /// Of permits that the store was told of anew, the latest are lost that others have been given the room of.
-    fn find_lost(&mut self, mut permits: Vec<u128>) {
-        let Some(seen) = &mut self.seen else { return };
-        let mut debts: Vec<_> = seen.replica.standing(seen.replica.now()).view.limits;
-        let since = |permit: &u128| self.permits.get(permit).and_then(Permit::grant).map(|grant| grant.at);
-        permits.sort_by_key(|permit| std::cmp::Reverse(since(permit)));
-        let mut count = 0;
-        for permit in permits {
-            let Some(Permit::Held { grant, lost, .. }) = self.permits.get_mut(&permit) else { continue };
-            *lost = false;
-            for part in grant.charged.parts() {
-                let limit = &mut debts[usize::from(part.limit)];
-                if limit.kind == LimitKind::Resource && limit.debt > 0 {
-                    limit.debt = limit.debt.saturating_sub(part.units);
-                    *lost = true;
-                }
-            }
-            count += usize::from(*lost);
-        }
-        if count > 0 {
-            tracing::warn!(set = %self.name, lost = count, "others have been given what permits of this process held");
-        }
-    }
-
-    /// Takes note of what became of waits.
-    fn note(&mut self) {
-        let Some(seen) = &mut self.seen else { return };
-        let me = self.me;
-        let decided = std::mem::take(seen.replica.decided());
-        for key in decided.into_iter().filter(|key| key.member == me) {
-            // In the order in which they were decided: so they are woken.
-            self.note_one(key.permit);
-        }
-    }
-
-    /// What counts is how it stands now.
-    fn note_one(&mut self, permit: u128) {
-        let Some(seen) = &self.seen else { return };
-        if let Some(verdict) = seen.replica.unclaimed(permit).cloned() {
-            if !self.claims.contains(&permit) {
-                self.claims.push(permit);
-                self.decide(permit, verdict);
-                self.linger();
-            }
-        } else if !seen.replica.is_waiting(permit) {
-            // Others went first while this process stood still.
-            match self.permits.get_mut(&permit) {
-                // It takes its old place again.
-                Some(Permit::Waiting { asked, .. }) => {
-                    *asked = false;
-                    self.later(Todo::Ask(permit));
-                }
-                // The grant was taken back before we claimed it. It is used all the same: who claims it holds it again.
-                Some(Permit::Held { .. }) => {
-                    self.claims.push(permit);
-                    self.linger();
-                }
-                _ => {}
-            }
-        }
-    }
-
-    /// After an image, looks what became of those who were waiting before it.
-    fn catch_up(&mut self) {
-        let Some(seen) = &self.seen else { return };
-        let in_flight: Vec<u128> = self
-            .sent
-            .iter()
-            .flat_map(|sent| &sent.tags)
-            .filter_map(|tag| match tag {
-                Tag::Ask(permit) => Some(*permit),
-                _ => None,
-            })
-            .collect();
-        let mut all: Vec<u128> = seen.replica.unclaimed_of(self.me).collect();
-        all.extend(
-            self.permits
-                .iter()
-                .filter_map(|(permit, what)| matches!(what, Permit::Waiting { asked: true, .. }).then_some(*permit)),
-        );
-        all.retain(|permit| !in_flight.contains(permit));
-        all.sort_unstable();
-        all.dedup();
-        all.into_iter().for_each(|permit| self.note_one(permit));
-    }
-
-    fn decide(&mut self, permit: u128, verdict: Verdict) {
-        if !matches!(self.permits.get(&permit), Some(Permit::Waiting { .. })) {
-            return self.decline(permit, verdict);
-        }
-        let decided = match verdict {
-            Verdict::Granted(grant) => Permit::held(grant, false),
-            Verdict::Refused(refusal) => Permit::Over(Answer::Never(refusal)),
-            Verdict::TooLate => Permit::Over(Answer::TooLate),
-        };
-        self.end_wait(permit, decided);
-        // While the store is away for this client, an answer can come through: it waits in the share as well.
-        self.cancel_alone(permit, Instant::now());
-    }
-
-    /// Nobody here waits for it.
-    fn decline(&mut self, permit: u128, verdict: Verdict) {
-        // An image tells again what is known and on its way to be claimed.
-        let known = matches!(self.permits.get(&permit), Some(Permit::Held { .. }));
-        if let (Verdict::Granted(grant), false) = (verdict, known) {
-            // Whoever wanted it is gone, or has been told that it failed.
-            if let Some(Permit::Failed { asked, .. }) = self.permits.get_mut(&permit) {
-                *asked = false;
-            }
-            self.later(Todo::Undo(grant));
-        }
-    }
-
-    /// Whoever has not heard of the store for a lease takes it for lost by its own clock, before others have it by the
-    /// store's.
-    pub(super) fn expire(&mut self, now: Instant) {
-        if self.known && now >= self.renewed + self.lease {
-            self.lose();
-        }
-    }
-
-    /// The lease has ended: what was held may be others' by now. It is held again by somebody new, as far as there is room,
-    /// and beyond that it is a debt of the set, since its holder may go on with it.
-    pub(super) fn lose(&mut self) {
-        let before = self.me;
-        (self.me, self.known) = (somebody(), false);
-        // Whoever was not told yet asks again.
-        self.permits.retain(|_, permit| !matches!(permit, Permit::Held { told: false, .. }));
-        let mut count = 0;
-        for permit in self.permits.values_mut() {
-            if let Permit::Held { lost, .. } = permit {
-                *lost = true;
-                count += 1;
-            }
-        }
-        if count > 0 {
-            tracing::warn!(set = %self.name, permits = count, "the lease on shared limits has ended");
-        }
-        self.begin_anew();
-        self.todo.insert(0, Todo::Op(Op::Clear(before)));
-    }
-
     /// The replica as an image, if it is on this member to make it.
     pub(super) fn image(&mut self) -> Option<(u64, entry::Mark, Vec<u8>)> {
         let seen = self.seen.as_ref().filter(|_| std::mem::take(&mut self.image_due))?;
         Some((seen.number, seen.mark?, written(&seen.replica)))
-    }
-
-    /// When time decides something next, and whether it is on this member to be in time.
-    pub(super) fn due(&self) -> Option<(Time, bool)> {
-        let seen = self.seen.as_ref()?;
-        let (then, first) = seen.replica.next()?;
-        Some((then, first == self.me))
     }
 }
 

@@ -9,9 +9,9 @@ use paceline_replica::{Key, Op};
 use tokio::sync::oneshot;
 
 use super::away::Used;
-use super::keep::LATEST;
 use super::own::Permit;
 use super::state::State;
+use super::trouble::LATEST;
 use crate::entry;
 
 /// The most that goes into one batch: more goes with the next.

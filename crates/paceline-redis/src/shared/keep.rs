@@ -1,47 +1,24 @@
-//! The task that keeps a set: it brings the store what is to be told and here what is new, keeps the lease, and keeps the
-//! time while demands of this process wait.
+//! The task that keeps a set: as [planned](super::plan), it brings the store what is to be told and here what is new.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use backon::{BackoffBuilder as _, ExponentialBackoff, ExponentialBuilder};
-use paceline::backend::BackendError;
 use paceline_core::Time;
 use paceline_replica::limits::difference;
-use paceline_replica::{Member, Op, Replica};
-use rand::Rng as _;
+use paceline_replica::{Member, Replica};
 use redis::Value;
 
 use super::Shared;
 use super::apply::written;
-use super::batch::Todo;
-use super::own::Permit;
-use super::state::{State, Trouble, somebody};
+use super::plan::Plan;
+use super::state::{State, somebody};
 use crate::entry;
 use crate::error::Error;
 use crate::handle::described;
 use crate::scripts::{Appended, Joined};
 
-/// How much later others look than the one who should, at least.
-const GRACE: Duration = Duration::from_millis(20);
-/// How often those who wait ask what is new, should news have got lost; more or less.
-const ASK: Duration = Duration::from_millis(250);
-/// How long a member has to take note of what it was granted.
-const SLOW: Duration = Duration::from_secs(2);
 /// How many entries are left before an image, for those who are a little behind.
 const LEFT: u64 = 256;
-/// How soon to try again where the store cannot be used, at first and at last.
-const SOONEST: Duration = Duration::from_millis(20);
-pub(super) const LATEST: Duration = Duration::from_secs(1);
-/// After how many failures in a row the store is away.
-const FAILURES: u32 = 3;
-
-/// What is to be done now.
-enum Plan {
-    Try,
-    Rest(Instant),
-    End,
-}
 
 pub(crate) async fn keep(shared: Arc<Shared>) {
     loop {
@@ -179,168 +156,6 @@ impl Shared {
         call.arg(incarnation.unwrap_or_default()).arg(number).arg(mark.as_slice()).arg(image).arg(LEFT);
         self.line.run::<u64>(&call).await.map(|_| ())
     }
-}
-
-impl State {
-    fn plan(&mut self, now: Instant) -> Plan {
-        self.expire(now);
-        let alone = self.pump_alone(now);
-        let grace = self.pump_grace(now);
-        if let Some(trouble) = &self.trouble {
-            let again = alone.map_or(trouble.again, |alone| trouble.again.min(alone));
-            let now_due = now >= trouble.again;
-            let overdue = self.give_up(now);
-            return match !now_due {
-                true => Plan::Rest(overdue.map_or(again, |overdue| again.min(overdue))),
-                // The lease ends by itself.
-                false if self.closing => Plan::End,
-                false => Plan::Try,
-            };
-        }
-        if !self.joined {
-            return if self.closing && self.todo.is_empty() { Plan::End } else { Plan::Try };
-        }
-        self.clear_stock(now);
-        self.pass_slow_ones(now);
-        let pump = self.pump_in(now);
-        if pump == Some(Duration::ZERO) {
-            self.later(Todo::Op(Op::Pump));
-        }
-        let ask = self.waits().then(|| self.renewed + rand::rng().random_range(ASK / 2..ASK));
-        let goes = self.goes(now);
-        if self.sent.is_some()
-            || goes.is_some_and(|goes| goes <= now)
-            || self.behind
-            || self.closing
-            || self.away.is_some()
-            || ask.is_some_and(|ask| ask <= now)
-        {
-            return Plan::Try;
-        }
-        let renew = self.renewed + self.lease / 3;
-        if renew <= now {
-            return Plan::Try;
-        }
-        let times = [ask, goes, grace, self.stock.next(), pump.map(|pump| now + pump)];
-        Plan::Rest(times.into_iter().flatten().fold(renew, Instant::min))
-    }
-
-    /// How long until time decides something, as far as it is on us.
-    fn pump_in(&self, now: Instant) -> Option<Duration> {
-        let (then, mine) = self.due().filter(|_| self.waits())?;
-        let wait = then.since(self.seen.as_ref()?.now(now));
-        // Where the first does not see to it, the others do, not all at once.
-        let grace = if mine { Duration::ZERO } else { rand::rng().random_range(GRACE..2 * GRACE) };
-        let overdue = self.seen.as_ref()?.now(now).since(then);
-        Some(if wait > Duration::ZERO { wait + grace } else { grace.saturating_sub(overdue) })
-    }
-
-    /// Lets others go before those who do not take note of what they were granted.
-    fn pass_slow_ones(&mut self, now: Instant) {
-        let Some(seen) = self.seen.as_ref().filter(|_| self.waits()) else { return };
-        let then = seen.now(now).as_nanos().saturating_sub(SLOW.as_nanos() as u64);
-        let me = self.me;
-        for member in seen.replica.slow(Time::from_nanos(then)) {
-            if member != me {
-                self.later(Todo::Op(Op::PassBy(member)));
-            }
-        }
-    }
-
-    /// The last word of a member that goes, in its last batch.
-    fn leave(&mut self) -> bool {
-        let last = self.closing && self.joined && self.away.is_none() && self.sent.is_none() && self.todo.len() < 1_024;
-        if last {
-            let clear = Todo::Op(Op::Clear(self.me));
-            for grant in self.stock.all() {
-                self.later(Todo::Undo(grant));
-            }
-            self.later(clear);
-            self.joined = false;
-        }
-        last
-    }
-
-    /// After an answer: what was sent must be among what it told.
-    fn arrived(&mut self) {
-        if self.sent.is_some() {
-            // It came long ago, and what it led to is in an image by now, which does not tell.
-            self.lose();
-        }
-    }
-
-    fn tried(&mut self, result: Result<(), Error>, now: Instant) {
-        let Err(error) = result else {
-            self.worked = true;
-            if self.trouble.take().is_some_and(|trouble| trouble.failures >= FAILURES || !trouble.away) {
-                tracing::info!(set = %self.name, "the store of shared limits is back");
-            }
-            if let Some(away) = self.away.as_mut().filter(|_| self.joined) {
-                away.over = true;
-            }
-            return;
-        };
-        let away = error.is_away();
-        let error = BackendError::from(error);
-        let (since, failures, mut backoff) = match self.trouble.take() {
-            Some(before) if before.away == away => (before.since, before.failures + 1, before.backoff),
-            Some(before) => (before.since, 1, before.backoff),
-            None => (now, 1, backoff()),
-        };
-        // Drawn here: its own jitter adds to the delay instead of drawing from it.
-        let delay = if away { backoff.next().unwrap_or(LATEST) } else { LATEST };
-        let again = now + delay.mul_f64(rand::rng().random_range(0.5..1.0));
-        if failures == if away { FAILURES } else { 1 } {
-            tracing::warn!(set = %self.name, %error, "the store of shared limits cannot be used");
-        }
-        self.trouble = Some(Trouble { error, away, since, again, failures, backoff });
-        match &mut self.away {
-            Some(away) => away.over = false,
-            None if away && failures >= FAILURES => self.go_away(now),
-            None => {}
-        }
-    }
-
-    /// Has all who have waited too long for the store told so; when the next will have.
-    fn give_up(&mut self, now: Instant) -> Option<Instant> {
-        let trouble = self.trouble.as_ref()?;
-        let (error, since) = (trouble.error.clone(), trouble.since);
-        let patience = if error.retryable { self.response } else { Duration::ZERO };
-        let mut next = None;
-        // Who waits for a set that was there waits for its return; what is wrong, or was never there, is told.
-        if !(trouble.away && self.worked) {
-            let ends = self.permits.iter().filter_map(|(permit, what)| match what {
-                Permit::Waiting { place, .. } => Some((*permit, place.began.max(since) + patience)),
-                _ => None,
-            });
-            let (over, waiting): (Vec<_>, Vec<_>) = ends.partition(|(_, ends)| *ends <= now);
-            next = waiting.into_iter().map(|(_, ends)| ends).min();
-            over.into_iter().for_each(|(permit, _)| self.fail(permit, &error, now));
-        }
-        if now >= since + patience {
-            self.give_up_arrivals(now.checked_sub(patience).unwrap_or(now), &error);
-        }
-        next
-    }
-
-    /// Has somebody who waits told of an error.
-    pub(super) fn fail(&mut self, permit: u128, error: &BackendError, now: Instant) {
-        if let Some(Permit::Waiting { asked, .. }) = self.permits.get(&permit) {
-            self.end_wait(permit, Permit::Failed { error: error.clone(), asked: *asked });
-            self.cancel_alone(permit, now);
-        }
-    }
-}
-
-impl Trouble {
-    /// Whether it is more than a moment's.
-    pub(super) fn lasts(&self, now: Instant, response: Duration) -> bool {
-        !self.error.retryable || now.saturating_duration_since(self.since) >= response
-    }
-}
-
-fn backoff() -> ExponentialBackoff {
-    ExponentialBuilder::new().with_min_delay(SOONEST).with_max_delay(LATEST).without_max_times().build()
 }
 
 fn micros(duration: Duration) -> u64 {

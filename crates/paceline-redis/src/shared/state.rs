@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::task::Waker;
 use std::time::{Duration, Instant};
 
-use backon::ExponentialBackoff;
 use paceline::backend::{BackendError, Change, PermitId, Report, Standing};
 use paceline_core::{Index, Quota, Time, Verdict};
 use paceline_replica::{Member, Op, Replica};
@@ -17,6 +16,7 @@ use super::grace::Grace;
 use super::haste::Haste;
 use super::own::Permit;
 use super::stock::Stock;
+use super::trouble::Trouble;
 use crate::entry::Mark;
 use crate::options::Options;
 use crate::store_time::StoreTime;
@@ -82,19 +82,6 @@ pub(super) struct Seen {
     pub(super) image_at: u64,
     pub(super) members: u64,
     pub(super) time: StoreTime,
-}
-
-/// The store cannot be used.
-#[derive(Debug)]
-pub(super) struct Trouble {
-    pub(super) error: BackendError,
-    /// Whether that says it is away.
-    pub(super) away: bool,
-    pub(super) since: Instant,
-    pub(super) again: Instant,
-    /// Failures in a row.
-    pub(super) failures: u32,
-    pub(super) backoff: ExponentialBackoff,
 }
 
 impl State {
