@@ -190,7 +190,6 @@ impl Shared {
                 step.sweep();
             }
             step.pump();
-            step.pay();
             step.waits_here().then(|| step.next())
         })
     }

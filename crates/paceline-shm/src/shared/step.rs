@@ -78,8 +78,14 @@ impl Step<'_> {
         // Of what others have decided they ring the bells themselves.
         self.replica().decided().retain(|key| key.member == me);
         self.note();
+        // First what could not be done when it was its time.
+        self.pay();
         let result = call(self);
         self.note();
+        if !self.own.owed.is_empty() {
+            self.pay();
+            self.note();
+        }
         self.tell_time(before);
         result
     }
@@ -241,7 +247,7 @@ impl Step<'_> {
     }
 
     /// Does what could not be done before.
-    pub(crate) fn pay(&mut self) {
+    fn pay(&mut self) {
         for owed in std::mem::take(&mut self.own.owed) {
             match owed {
                 Owed::Forget(permit) => self.give_back(permit),

@@ -197,6 +197,25 @@ fn what_could_not_be_given_back_is_given_back_later_though_nobody_has_the_set_an
     other.finish();
 }
 
+#[test]
+fn what_could_not_be_settled_is_settled_before_it_is_given_back() {
+    let directory = directory();
+    let mut other = Process::start(directory.path(), "hold", &["5".to_owned(), "2".to_owned()]);
+    assert_eq!(other.says(), "ready");
+    // Nobody keeps the time, so nothing is done in between.
+    let options = Options::new().directory(directory.path()).clock(paceline::ManualClock::default());
+    let shm = options.patience(Duration::from_millis(10)).open("test").unwrap();
+    let set = LimitSet::builder("tokens").rate("tokens", Quota::per_hour(100)).backend(shm).build().unwrap();
+    let held = set.try_acquire([("tokens", 10)]).unwrap();
+    let tokens = directory.path().join("test/sets/set-tokens");
+    patch_in_place(&tokens, 16, 1 << 16 | 1);
+    held.settle([("tokens", 40)]).unwrap();
+    patch_in_place(&tokens, 16, 0);
+    drop(held);
+    assert_eq!(set.snapshot().limit("tokens").unwrap().used, 40);
+    other.finish();
+}
+
 fn patch_in_place(path: &Path, word: u64, value: u64) {
     use std::os::unix::fs::FileExt as _;
     let file = fs::OpenOptions::new().write(true).open(path).unwrap();
