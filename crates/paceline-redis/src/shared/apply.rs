@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use paceline_core::Time;
 use paceline_core::image::{Image as _, Words};
 use paceline_replica::{Effect, Op, Replica, Verdict};
 
@@ -118,6 +119,12 @@ impl State {
         let own = self.sent.take_if(|sent| by_us && batch == sent.batch);
         if own.is_some() && number % IMAGE_EACH == 0 && number.saturating_sub(seen.image_at) >= IMAGE_AFTER {
             self.image_due = true;
+        }
+        if let Some((arrived, waited)) = own.as_ref().and_then(|sent| sent.latest) {
+            if self.latest.is_none_or(|(before, _)| before <= arrived) {
+                let waited = u64::try_from(waited.as_nanos()).unwrap_or(u64::MAX);
+                self.latest = Some((arrived, Time::from_nanos(now.as_nanos().saturating_sub(waited))));
+            }
         }
         let began = own.as_ref().map_or_else(Instant::now, |sent| sent.began);
         let mut tags = own.into_iter().flat_map(|sent| sent.tags);

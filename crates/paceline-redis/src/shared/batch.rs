@@ -1,6 +1,6 @@
 //! What the store is to be told, and how it goes into a batch.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use paceline::backend::BackendError;
 use paceline_core::image::Image as _;
@@ -67,6 +67,8 @@ pub(super) struct Sent {
     pub(super) tags: Vec<Tag>,
     /// Before it was first sent.
     pub(super) began: Instant,
+    /// Of its demand that came here last, when, and how long ago that is told to be.
+    pub(super) latest: Option<(Instant, Duration)>,
 }
 
 impl State {
@@ -83,6 +85,7 @@ impl State {
             self.todo.splice(first..first, told);
             self.begin_grace(share, LATEST + 2 * self.response, now);
         }
+        let (at, mut latest) = (self.store_time(now), None::<(Instant, Duration)>);
         let (mut words, mut tags) = (Vec::new(), Vec::new());
         if !self.claims.is_empty() {
             Op::Claim(std::mem::take(&mut self.claims)).write(&mut words);
@@ -97,7 +100,11 @@ impl State {
                         continue;
                     };
                     *asked = true;
-                    (place.asked(Key { member: me, permit }, now), Tag::Ask(permit))
+                    let (arrived, waited) = (place.arrived(), place.waited(now, at, self.latest));
+                    if latest.is_none_or(|(before, _)| before <= arrived) {
+                        latest = Some((arrived, waited));
+                    }
+                    (place.asked(Key { member: me, permit }, waited, now), Tag::Ask(permit))
                 }
                 Todo::Settle(permit) => {
                     let held = self.permits.get_mut(&permit);
@@ -148,7 +155,7 @@ impl State {
         self.went(!self.todo.is_empty());
         if !tags.is_empty() {
             self.batch += 1;
-            self.sent = Some(Sent { batch: self.batch, bytes: entry::bytes(&words), tags, began: now });
+            self.sent = Some(Sent { batch: self.batch, bytes: entry::bytes(&words), tags, began: now, latest });
         }
     }
 

@@ -25,49 +25,58 @@ const SECOND: u64 = 1_000_000;
 struct Scene {
     state: State,
     entries: u64,
-    /// Microseconds.
-    now: u64,
+    /// When the store's clock showed a second.
+    began: Instant,
 }
 
 impl Scene {
     fn new(limit: LimitSpec, outage: Outage) -> Self {
         let rules = vec![Rule { outage, counts: Counts::of(&limit) }];
         let state = State::new("set".into(), rules, &Options::new("redis://nowhere"));
-        let mut scene = Self { state, entries: 0, now: SECOND };
+        let began = Instant::now();
+        let mut scene = Self { state, entries: 0, began };
         let limits: [(Arc<str>, _); 1] = [("limit".into(), limit)];
-        let image = written(&Replica::of(&limits, entry::instant(scene.now).unwrap()).unwrap());
-        let told = Told { image, ..scene.told(Vec::new()) };
-        let now = Instant::now();
-        scene.state.enter(vec![0; entry::NAME], &told, now, now).unwrap();
+        let image = written(&Replica::of(&limits, entry::instant(SECOND).unwrap()).unwrap());
+        let told = Told { image, ..scene.told(began, Vec::new()) };
+        scene.state.enter(vec![0; entry::NAME], &told, began, began).unwrap();
         scene
     }
 
-    fn told(&self, entries: Vec<Vec<u8>>) -> Told {
-        Told { now: self.now, tail: self.entries, image_at: 0, members: 2, image: Vec::new(), entries }
+    fn stamp(&self, at: Instant) -> u64 {
+        SECOND + (at - self.began).as_micros() as u64
+    }
+
+    fn told(&self, at: Instant, entries: Vec<Vec<u8>>) -> Told {
+        Told { now: self.stamp(at), tail: self.entries, image_at: 0, members: 2, image: Vec::new(), entries }
     }
 
     /// Somebody's batch arrives, and the next answer tells of it.
-    fn writes(&mut self, member: Member, batch: u64, operations: &[u8]) {
-        self.now += 1_000;
+    fn writes(&mut self, at: Instant, member: Member, batch: u64, operations: &[u8]) {
         self.entries += 1;
-        let mut entry = entry::bytes(&[self.now, member.word().into(), batch]);
+        let mut entry = entry::bytes(&[self.stamp(at), member.word().into(), batch]);
         entry.extend(operations);
-        let (told, now) = (self.told(vec![entry]), Instant::now());
-        self.state.answered(&told, now, now).unwrap();
+        let told = self.told(at, vec![entry]);
+        self.state.answered(&told, at, at).unwrap();
     }
 
-    fn other_does(&mut self, op: &Op) {
+    fn other_does(&mut self, at: Instant, op: &Op) {
         let mut words = Vec::new();
         op.write(&mut words);
-        self.writes(Member::of(7).unwrap(), 0, &entry::bytes(&words));
+        self.writes(at, Member::of(7).unwrap(), 0, &entry::bytes(&words));
     }
 
     /// All that is to be told arrives.
     fn tells(&mut self) {
-        self.state.fill(Instant::now());
+        let now = Instant::now();
+        self.tells_late(now, now);
+    }
+
+    /// What is sent at one instant comes to the store at another.
+    fn tells_late(&mut self, sent: Instant, arrives: Instant) {
+        self.state.fill(sent);
         let sent = self.state.sent.as_ref().expect("something was to be told");
         let (batch, bytes) = (sent.batch, sent.bytes.clone());
-        self.writes(self.state.me, batch, &bytes);
+        self.writes(arrives, self.state.me, batch, &bytes);
     }
 
     fn begin(&mut self, permit: u128) -> Poll<Result<Answer, BackendError>> {
@@ -131,7 +140,7 @@ fn what_the_store_has_granted_is_asked_of_no_share() {
     assert_eq!(scene.look(3), Poll::Pending, "both are out");
     // An answer comes through, and then no more.
     let (first, me) = (scene.grant(1), scene.state.me);
-    scene.other_does(&Op::Release(me, first));
+    scene.other_does(Instant::now(), &Op::Release(me, first));
     assert_eq!(scene.look(3), granted());
     scene.state.forget(PermitId(2));
     assert!(!scene.state.is_lost(PermitId(3), Instant::now()));
@@ -169,12 +178,34 @@ fn after_an_outage_who_waited_for_a_share_takes_of_it_once() {
 }
 
 #[test]
+fn a_slow_batch_is_not_overtaken_by_the_next() {
+    let mut scene = Scene::new(LimitSpec::Resource(1), Outage::Closed);
+    let began = scene.began;
+    let at = |millis| began + Duration::from_millis(millis);
+    scene.state.begin(&ask(1), at(0));
+    scene.tells_late(at(0), at(0));
+    scene.state.begin(&ask(2), at(10));
+    scene.tells_late(at(10), at(60));
+    // It came while that was on its way, so it has waited, too.
+    scene.state.begin(&ask(3), at(11));
+    scene.tells_late(at(60), at(61));
+    // A call that is tried again has its old place.
+    scene.state.begin(&Ask { waited: Duration::from_millis(60), ..ask(4) }, at(62));
+    scene.tells_late(at(62), at(63));
+    for (before, next) in [(1, 4), (4, 2), (2, 3)] {
+        let grant = scene.grant(before);
+        scene.other_does(at(70), &Op::Release(scene.state.me, grant));
+        assert_eq!(scene.look(next), granted(), "{next} after {before}");
+    }
+}
+
+#[test]
 fn what_makes_no_sense_is_damage() {
     let mut scene = Scene::new(LimitSpec::Resource(1), Outage::Closed);
     let now = Instant::now();
     let none = written(&Replica::of(&[], Time::ZERO).unwrap());
-    let fewer_limits = Told { image: none, image_at: 5, tail: 5, ..scene.told(Vec::new()) };
+    let fewer_limits = Told { image: none, image_at: 5, tail: 5, ..scene.told(now, Vec::new()) };
     assert!(scene.state.answered(&fewer_limits, now, now).is_err());
-    let gap = Told { tail: 3, ..scene.told(Vec::new()) };
+    let gap = Told { tail: 3, ..scene.told(now, Vec::new()) };
     assert!(scene.state.answered(&gap, now, now).is_err(), "asked again at once, it would say the same");
 }

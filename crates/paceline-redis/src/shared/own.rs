@@ -64,15 +64,31 @@ impl Place {
         Order::new(Arrival { at: Time::from_nanos(at), number: self.number }, self.priority)
     }
 
+    /// When it came here first.
+    pub(super) fn arrived(&self) -> Instant {
+        self.began.checked_sub(self.waited).unwrap_or(self.began)
+    }
+
+    /// How long ago the store is to take it for having come, asked at `now`, which is `at` there: as long as it has waited,
+    /// but not before one that came here before it. What that one's batch took to the store nobody could tell, so `latest`
+    /// is what became of the last: when it came here, and when there.
+    pub(super) fn waited(&self, now: Instant, at: Time, latest: Option<(Instant, Time)>) -> Duration {
+        let waited = self.waited.saturating_add(now.saturating_duration_since(self.began));
+        match latest {
+            Some((here, there)) if self.arrived() >= here => waited.min(at.since(there)),
+            _ => waited,
+        }
+    }
+
     /// The demand, asked at `now`.
-    pub(super) fn asked(&self, key: Key, now: Instant) -> Op {
+    pub(super) fn asked(&self, key: Key, waited: Duration, now: Instant) -> Op {
         let since = now.saturating_duration_since(self.began);
         let left = |within: Duration| Patience::Within(within.saturating_sub(since));
         Op::Ask(Asked {
             key,
             demand: self.demand.clone(),
             priority: self.priority,
-            waited: self.waited.saturating_add(since),
+            waited,
             patience: self.within.map_or(Patience::Endless, left),
         })
     }

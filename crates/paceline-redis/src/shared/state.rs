@@ -46,6 +46,8 @@ pub(crate) struct State {
     pub(super) claims: Vec<u128>,
     /// What was sent and is not known to have arrived.
     pub(super) sent: Option<Sent>,
+    /// When the last demand that the store has been asked for came here, and when there.
+    pub(super) latest: Option<(Instant, Time)>,
     pub(super) haste: Haste,
     pub(super) stock: Stock,
     /// What becomes of each limit where the store is away.
@@ -101,6 +103,7 @@ impl State {
             batch: 0,
             claims: Vec::new(),
             sent: None,
+            latest: None,
             haste: Haste::default(),
             stock: Stock::new(options),
             rules,
