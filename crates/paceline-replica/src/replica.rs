@@ -6,6 +6,7 @@
 
 #[cfg(test)]
 mod claims;
+mod held;
 mod image;
 #[cfg(test)]
 mod images;
@@ -14,15 +15,14 @@ mod learn;
 mod looks;
 mod outcomes;
 mod row;
+mod view;
 
 use std::collections::{BTreeMap, HashMap};
-use std::num::NonZeroU64;
 use std::time::Duration;
 
-use paceline::backend::{Learnt, LimitSpec, Standing};
+use paceline::backend::{Learnt, LimitSpec};
 use paceline_core::{
-    Arrival, ChangeError, Decision, Demand, Events, Grant, Index, Order, Outcome, Quota, Refusal, Set, Ticket, Time,
-    View, Waiter,
+    Arrival, ChangeError, Decision, Events, Grant, Index, Order, Outcome, Quota, Refusal, Set, Ticket, Time, Waiter,
 };
 
 use crate::limits::Limits;
@@ -234,149 +234,6 @@ impl Replica {
         let ticket = self.set.enqueue(now, waiter, events);
         self.tickets.insert(key.permit, ticket);
         Effect::Queued
-    }
-
-    fn settle(
-        &mut self,
-        now: Time,
-        member: Member,
-        mut grant: Grant,
-        actual: &Demand,
-        events: &mut Events<Key>,
-    ) -> Effect {
-        let before = grant.charged.clone();
-        for part in actual.parts() {
-            self.set.settle(now, &mut grant, part.limit, part.units, events);
-        }
-        let row = self.rows.entry(member).or_default();
-        row.subtract(&before);
-        row.add(&grant.charged);
-        Effect::Settled(grant)
-    }
-
-    fn clear(&mut self, now: Time, member: Member, events: &mut Events<Key>) {
-        self.unclaimed.retain(|_, (owner, _)| *owner != member);
-        self.passed.retain(|_, (owner, _)| *owner != member);
-        self.cancel_all(now, member, events);
-        if let Some(row) = self.rows.remove(&member) {
-            self.release_row(now, &row, events);
-            row.words.keys().for_each(|limit| self.count(now, *limit, events));
-        }
-    }
-
-    fn release_row(&mut self, now: Time, row: &Row, events: &mut Events<Key>) {
-        let sums = row.held.iter().enumerate().map(|(limit, units)| (limit as Index, *units));
-        let grant = self.set.grant_of(now, sums.filter(|(_, units)| *units > 0));
-        self.set.release(now, &grant, events);
-    }
-
-    fn hold(&mut self, now: Time, member: Member, grants: &[Grant], events: &mut Events<Key>) {
-        self.unclaimed.retain(|_, (owner, _)| *owner != member);
-        self.passed.retain(|_, (owner, _)| *owner != member);
-        self.cancel_all(now, member, events);
-        let before = self.rows.remove(&member);
-        grants.iter().for_each(|grant| self.take_up(now, member, grant));
-        // Last, so that nobody is granted what is held before and after.
-        if let Some(mut row) = before {
-            if !row.words.is_empty() {
-                self.rows.entry(member).or_default().words = std::mem::take(&mut row.words);
-            }
-            self.release_row(now, &row, events);
-        }
-    }
-
-    fn take_up(&mut self, now: Time, member: Member, grant: &Grant) {
-        self.set.take_up(now, grant);
-        self.give(member, &grant.charged);
-    }
-
-    fn give(&mut self, member: Member, charged: &Demand) {
-        let row = self.rows.entry(member).or_default();
-        row.active = row.active.saturating_add(1);
-        row.add(charged);
-    }
-
-    fn take(&mut self, member: Member, charged: &Demand) {
-        if let Some(row) = self.rows.get_mut(&member) {
-            row.active = row.active.saturating_sub(1);
-            row.subtract(charged);
-        }
-    }
-
-    /// The latest instant: time never goes back, whoever reads the clock.
-    #[must_use]
-    pub fn now(&self) -> Time {
-        self.now
-    }
-
-    /// Whose waits were decided since this was last emptied.
-    pub fn decided(&mut self) -> &mut Vec<Key> {
-        &mut self.decided
-    }
-
-    /// What a demand could hope for at `now`, were nobody waiting: never, room, or a wait. Costs a copy of the limits, since
-    /// `now` is reckoned here, and an operation may come that was stamped before it.
-    pub fn outlook(&self, now: Time, demand: &Demand) -> Decision {
-        let mut ahead = self.set.without_waiters::<()>();
-        match ahead.at_best(now, demand, false) {
-            Decision::Wait(_) | Decision::Granted if ahead.view(now).closed => Decision::Never(Refusal::Closed),
-            outlook => outlook,
-        }
-    }
-
-    /// How many limits it has.
-    #[must_use]
-    pub fn limits(&self) -> usize {
-        self.set.limits().len()
-    }
-
-    /// How many wait.
-    #[must_use]
-    #[inline]
-    pub fn waiting(&self) -> usize {
-        self.set.waiting()
-    }
-
-    /// When time alone decides something next, and whose wait is the first.
-    #[must_use]
-    #[inline]
-    pub fn next(&self) -> Option<(Time, Member)> {
-        if self.waiting() == 0 {
-            return None;
-        }
-        let first = self.set.first()?;
-        Some((self.set.next().unwrap_or(Time::MAX), first.member))
-    }
-
-    /// Everybody who holds or waits for something.
-    #[must_use]
-    pub fn present(&self) -> Vec<Member> {
-        let waiting = self.set.waiters().map(|(_, key)| key.member);
-        let holding = self.rows.iter().filter(|(_, row)| **row != Row::default()).map(|(member, _)| *member);
-        let unclaimed = self.unclaimed.values().map(|(member, _)| *member);
-        let mut present: Vec<_> = waiting.chain(holding).chain(unclaimed).collect();
-        present.sort_unstable();
-        present.dedup();
-        present
-    }
-
-    /// Permits that are out.
-    fn active(&self) -> u64 {
-        self.rows.values().fold(0, |sum, row| sum.saturating_add(row.active))
-    }
-
-    /// What one of `members` can go on with alone while they cannot ask each other, holding `held` itself.
-    #[must_use]
-    pub fn share<V>(&self, now: Time, members: NonZeroU64, held: &Demand) -> Set<V> {
-        self.set.share(now, members, held)
-    }
-
-    /// How it stands at `now`, which is not before the latest instant. Costs a copy of the limits, as
-    /// [`outlook`](Self::outlook) does.
-    #[must_use]
-    pub fn standing(&self, now: Time) -> Standing {
-        let view = View { waiting: self.waiting(), ..self.set.without_waiters::<()>().view(now) };
-        Standing { view, active: self.active(), members: self.present().len(), feedback: self.learnt.feedback() }
     }
 }
 

@@ -5,6 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use paceline::backend::{Report, Sizing};
 use paceline::{Aimd, Algorithm, Anchor, Priority, Quota, ServerState, Verdict as Ended};
+use paceline_core::Demand;
 use paceline_core::image::{Image, Words};
 use rand::rngs::SmallRng;
 use rand::{Rng as _, SeedableRng as _};

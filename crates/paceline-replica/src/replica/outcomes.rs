@@ -55,6 +55,11 @@ impl Replica {
         waiting.into_iter().map(|(_, permit)| permit).collect()
     }
 
+    /// Whose waits were decided since this was last emptied.
+    pub fn decided(&mut self) -> &mut Vec<Key> {
+        &mut self.decided
+    }
+
     /// How a wait ended, if it did and its owner has not claimed it.
     #[must_use]
     pub fn unclaimed(&self, permit: u128) -> Option<&Verdict> {
