@@ -194,7 +194,9 @@ impl Error {
                 ServerErrorKind::BusyLoading
                 | ServerErrorKind::ClusterDown
                 | ServerErrorKind::MasterDown
-                | ServerErrorKind::TryAgain,
+                | ServerErrorKind::TryAgain
+                // To where a slot is on its way: what is asked for may be there, or here, or a part of each.
+                | ServerErrorKind::Ask,
             ) => Self::Busy { address, said },
             _ => match error.code() {
                 Some("NOAUTH" | "WRONGPASS") => Self::Password { address, said },

@@ -1,12 +1,13 @@
 //! Whether a store can do what is needed, found out before anything depends on it.
 
 use crate::error::Error;
-use crate::line::Line;
+use crate::nodes::Nodes;
 
 const LEAST: (u32, u32) = (6, 2);
 
-pub(crate) async fn check(line: &Line) -> Result<(), Error> {
-    let told: Result<String, Error> = line.ask(&redis::cmd("INFO")).await;
+pub(crate) async fn check(nodes: &Nodes) -> Result<(), Error> {
+    let line = &nodes.named;
+    let told: Result<String, Error> = line.ask(&redis::cmd("INFO")).await.map_err(Error::from);
     let told = match told {
         // Some are run for others by somebody who lets nobody ask. What they cannot do is found as it is needed.
         Err(Error::Forbidden { .. } | Error::Refused { .. }) => return Ok(()),
@@ -15,6 +16,11 @@ pub(crate) async fn check(line: &Line) -> Result<(), Error> {
     let field = |name: &str| told.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).map(str::trim);
     if let Some(version) = field("redis_version").filter(|version| is_older(version)) {
         return Err(Error::Old { address: line.address.clone(), version: version.to_owned() });
+    }
+    // A replica in a cluster says who has what, like any other node.
+    if field("cluster_enabled") == Some("1") {
+        nodes.learn(line).await?;
+        return Ok(());
     }
     if field("role") == Some("slave") {
         return Err(Error::Replica { address: line.address.clone() });

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 
 use paceline::Algorithm;
@@ -13,11 +14,13 @@ use parking_lot::Mutex;
 use crate::entry;
 use crate::error::Error;
 use crate::line::Line;
+use crate::nodes::Nodes;
 use crate::options::Options;
 use crate::scripts::Keys;
 use crate::set::Set;
 use crate::shared::Shared;
 use crate::thread::Thread;
+use crate::way::Way;
 
 /// Limit sets shared over Redis: to be given to [`LimitSetBuilder::backend`](paceline::LimitSetBuilder::backend).
 /// Cloning gives another handle to the same connection and membership.
@@ -27,7 +30,7 @@ pub struct Redis(Arc<Inner>);
 #[derive(Debug)]
 pub(crate) struct Inner {
     options: Options,
-    line: Arc<Line>,
+    nodes: Arc<Nodes>,
     thread: Thread,
     sets: Mutex<HashMap<Arc<str>, Known>>,
 }
@@ -43,7 +46,7 @@ const FEW: usize = 1_024;
 
 impl fmt::Debug for Redis {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Redis").field("address", &self.0.line.address).finish_non_exhaustive()
+        f.debug_struct("Redis").field("address", &self.0.nodes.named.address).finish_non_exhaustive()
     }
 }
 
@@ -55,18 +58,18 @@ impl Redis {
     }
 
     pub(crate) async fn connect(options: Options) -> Result<Self, Error> {
-        let line = Arc::new(Line::new(&options.url, options.response)?);
+        let nodes = Arc::new(Nodes::new(&options.url, options.response)?);
         let thread = Thread::start().map_err(Error::NoThread)?;
-        let asked = Arc::clone(&line);
+        let asked = Arc::clone(&nodes);
         thread.run(async move { crate::fitness::check(&asked).await }).await?;
-        Ok(Self(Arc::new(Inner { options, line, thread, sets: Mutex::default() })))
+        Ok(Self(Arc::new(Inner { options, nodes, thread, sets: Mutex::default() })))
     }
 
     /// How many questions this handle and its clones have sent to the store so far, each a round trip if it was answered.
     /// News, which come by themselves, are none.
     #[must_use]
     pub fn round_trips(&self) -> u64 {
-        self.0.line.trips()
+        self.0.nodes.counts.trips.load(Ordering::Relaxed)
     }
 
     /// The names of the sets that are shared here, opened by whoever.
@@ -75,8 +78,19 @@ impl Redis {
     ///
     /// What the store says where it refuses.
     pub async fn sets(&self) -> Result<Vec<Arc<str>>, Error> {
-        let (line, prefix) = (Arc::clone(&self.0.line), self.0.options.prefix.clone());
-        self.0.thread.run(async move { found(&line, &prefix).await }).await
+        let (nodes, prefix) = (Arc::clone(&self.0.nodes), self.0.options.prefix.clone());
+        self.0
+            .thread
+            .run(async move {
+                let mut names = Vec::new();
+                for line in nodes.primaries().await? {
+                    names.extend(found(&line, &prefix).await?);
+                }
+                names.sort();
+                names.dedup();
+                Ok(names)
+            })
+            .await
     }
 
     /// The limits that a set which is shared here was made with; none where there is no such set.
@@ -85,11 +99,12 @@ impl Redis {
     ///
     /// What the store says where it refuses, or that what it keeps is no set.
     pub async fn limits(&self, set: &str) -> Result<Option<Vec<(Arc<str>, LimitSpec)>>, Error> {
-        let (line, keys, set) = (Arc::clone(&self.0.line), Keys::new(&self.0.options.prefix, set), set.to_owned());
+        let (nodes, keys, set) = (Arc::clone(&self.0.nodes), Keys::new(&self.0.options.prefix, set), set.to_owned());
         self.0
             .thread
             .run(async move {
-                let told: Option<Vec<u8>> = line.ask(redis::cmd("HGET").arg(keys.head()).arg("limits")).await?;
+                let mut asked = redis::cmd("HGET");
+                let told: Option<Vec<u8>> = Way::once(&nodes, &*asked.arg(keys.head()).arg("limits")).await?;
                 told.map(|told| described(&told).ok_or(Error::Damaged { set, why: "its limits cannot be read" }))
                     .transpose()
             })
@@ -102,11 +117,12 @@ impl Redis {
     ///
     /// [`InUse`](Error::InUse) while somebody's lease on it lasts; what the store says where it refuses.
     pub async fn remove(&self, set: &str) -> Result<(), Error> {
-        let (line, keys, name) = (Arc::clone(&self.0.line), Keys::new(&self.0.options.prefix, set), set.to_owned());
+        let (nodes, keys, name) = (Arc::clone(&self.0.nodes), Keys::new(&self.0.options.prefix, set), set.to_owned());
         self.0
             .thread
             .run(async move {
-                let count: usize = line.run(line.scripts.remove.prepare_invoke().key(keys.all())).await?;
+                let call = nodes.scripts.remove.key(keys.all());
+                let count: usize = Way::once(&nodes, &call).await?;
                 if count > 0 { Err(Error::InUse { set: name, count }) } else { Ok(()) }
             })
             .await?;
@@ -127,7 +143,7 @@ impl Redis {
                 return Ok(set);
             }
         }
-        let shared = Shared::new(Arc::clone(name), limits, &self.0.options, Arc::clone(&self.0.line))?;
+        let shared = Shared::new(Arc::clone(name), limits, &self.0.options, Arc::clone(&self.0.nodes))?;
         let shared = Arc::new(shared);
         self.0.thread.spawn(crate::shared::keep(Arc::clone(&shared)));
         let set = Arc::new(Set::new(shared, Arc::clone(&self.0)));
@@ -153,12 +169,9 @@ async fn found(line: &Line, prefix: &str) -> Result<Vec<Arc<str>>, Error> {
         names.extend(keys.iter().filter_map(|key| Some(Arc::from(key.strip_prefix(&before)?.strip_suffix(after)?))));
         cursor = next;
         if cursor == 0 {
-            break;
+            return Ok(names);
         }
     }
-    names.sort();
-    names.dedup();
-    Ok(names)
 }
 
 impl Remote for Redis {

@@ -5,12 +5,14 @@ mod error;
 mod fitness;
 mod handle;
 mod line;
+mod nodes;
 mod options;
 mod scripts;
 mod set;
 mod shared;
 mod store_time;
 mod thread;
+mod way;
 
 pub use error::Error;
 pub use handle::Redis;

@@ -1,4 +1,4 @@
-//! The connection: one for all sets of a handle, made anew where it breaks or falls silent.
+//! The connection to a node: one for all sets of a handle that are there, made anew where it breaks or falls silent.
 //!
 //! Requests and news share it (RESP3), so what was written before an answer is heard before it. Whoever finds it broken
 //! drops it, and the next that needs one makes it: a call that gets no answer in time costs the connection too, since
@@ -6,6 +6,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -13,29 +14,53 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use redis::aio::MultiplexedConnection;
 use redis::{
-    AsyncConnectionConfig, Client, Cmd, FromRedisValue, IntoConnectionInfo as _, Msg, ProtocolVersion, PushInfo,
-    PushKind, RedisResult, ScriptInvocation,
+    AsyncConnectionConfig, Client, Cmd, ConnectionInfo, ErrorKind, FromRedisValue, Msg, PushInfo, PushKind, RedisError,
+    RedisResult, ScriptInvocation, ServerErrorKind,
 };
 
 use crate::error::Error;
-use crate::scripts::Scripts;
 use crate::shared::Shared;
 
 pub(crate) struct Line {
     client: Client,
     pub(crate) address: String,
     timeout: Duration,
-    pub(crate) scripts: Scripts,
     open: tokio::sync::Mutex<Opened>,
+    /// How often a connection could not be made.
+    failures: AtomicU64,
     listeners: Arc<Listeners>,
-    trips: AtomicU64,
+    counts: Arc<Counts>,
 }
 
 #[derive(Default)]
 struct Opened {
     connection: Option<MultiplexedConnection>,
-    /// How many there have been.
-    count: u64,
+    /// Which of the handle's it is.
+    number: u64,
+    /// Why the last could not be made.
+    error: Option<RedisError>,
+}
+
+/// What a handle counts over all of its lines.
+#[derive(Debug, Default)]
+pub(crate) struct Counts {
+    /// Questions that were sent.
+    pub(crate) trips: AtomicU64,
+    connections: AtomicU64,
+}
+
+/// What a node is asked.
+#[derive(Clone, Copy)]
+pub(crate) enum Question<'a> {
+    Command(&'a Cmd),
+    Script(&'a ScriptInvocation<'a>),
+}
+
+/// Why a node gave no answer.
+pub(crate) enum Failure {
+    /// What it was asked for is at this address.
+    Moved(String),
+    Error(Error),
 }
 
 /// Who is told of what comes in a channel.
@@ -48,23 +73,44 @@ impl fmt::Debug for Line {
 }
 
 impl Line {
-    pub(crate) fn new(url: &str, timeout: Duration) -> Result<Self, Error> {
-        let wrong = |error: redis::RedisError| Error::Url { why: error.to_string() };
-        let info = url.into_connection_info().map_err(wrong)?;
-        let settings = info.redis_settings().clone().set_protocol(ProtocolVersion::RESP3);
-        let tcp = info.tcp_settings().clone().set_nodelay(true);
+    pub(crate) fn new(info: ConnectionInfo, timeout: Duration, counts: Arc<Counts>) -> Result<Self, Error> {
         let address = info.addr().to_string();
-        let client = Client::open(info.set_redis_settings(settings).set_tcp_settings(tcp)).map_err(wrong)?;
-        let (open, listeners) = (tokio::sync::Mutex::default(), Arc::default());
-        Ok(Self { client, address, timeout, scripts: Scripts::new(), open, listeners, trips: AtomicU64::new(0) })
+        let client = Client::open(info).map_err(|error| Error::Url { why: error.to_string() })?;
+        let (open, failures, listeners) = (tokio::sync::Mutex::default(), AtomicU64::new(0), Arc::default());
+        Ok(Self { client, address, timeout, open, failures, listeners, counts })
+    }
+
+    /// How it is connected to.
+    pub(crate) fn info(&self) -> &ConnectionInfo {
+        self.client.get_connection_info()
     }
 
     /// A connection, and which it is.
     async fn connection(&self) -> Result<(MultiplexedConnection, u64), Error> {
+        let failures = self.failures.load(Ordering::Relaxed);
         let mut open = self.open.lock().await;
         if let Some(connection) = &open.connection {
-            return Ok((connection.clone(), open.count));
+            return Ok((connection.clone(), open.number));
         }
+        // It could not be made while this one waited for it: so it need not wait for another try.
+        if let Some(error) = open.error.as_ref().filter(|_| self.failures.load(Ordering::Relaxed) != failures) {
+            return Err(self.failed(error.clone()));
+        }
+        match self.connect().await {
+            Ok(connection) => {
+                open.number = self.counts.connections.fetch_add(1, Ordering::Relaxed) + 1;
+                open.connection = Some(connection.clone());
+                Ok((connection, open.number))
+            }
+            Err(error) => {
+                self.failures.fetch_add(1, Ordering::Relaxed);
+                open.error = Some(error.clone());
+                Err(self.failed(error))
+            }
+        }
+    }
+
+    async fn connect(&self) -> RedisResult<MultiplexedConnection> {
         let listeners = Arc::clone(&self.listeners);
         let config = AsyncConnectionConfig::new()
             .set_connection_timeout(Some(self.timeout))
@@ -76,73 +122,62 @@ impl Line {
         let made = self.client.get_multiplexed_async_connection_with_config(&config);
         // Its own timeout is for the socket, not for a server that accepts and says nothing.
         let made = tokio::time::timeout(2 * self.timeout, made).await;
-        let silent = |_| Error::Silent { address: self.address.clone(), timeout: self.timeout };
-        let connection = made.map_err(silent)?.map_err(|error| self.failed(error))?;
-        open.count += 1;
-        open.connection = Some(connection.clone());
-        Ok((connection, open.count))
+        made.unwrap_or_else(|_| Err(io::Error::from(io::ErrorKind::TimedOut).into()))
     }
 
-    fn failed(&self, error: redis::RedisError) -> Error {
+    fn failed(&self, error: RedisError) -> Error {
         Error::of(error, &self.address, self.timeout)
     }
 
     /// Forgets a connection that is of no more use, unless there is a newer one.
-    async fn drop_broken(&self, count: u64) {
+    async fn drop_broken(&self, number: u64) {
         let mut open = self.open.lock().await;
-        if open.count == count {
+        if open.number == number {
             open.connection = None;
         }
     }
 
-    /// How many questions were sent.
-    pub(crate) fn trips(&self) -> u64 {
-        self.trips.load(Ordering::Relaxed)
-    }
-
-    async fn judge<T>(&self, result: RedisResult<T>, count: u64) -> Result<T, Error> {
-        match result {
-            Ok(answer) => Ok(answer),
-            Err(error) => {
-                let unusable = error.is_unrecoverable_error();
-                let error = self.failed(error);
-                if unusable || error.is_of_the_line() {
-                    self.drop_broken(count).await;
-                }
-                Err(error)
-            }
+    async fn judge<T>(&self, result: RedisResult<T>, number: u64) -> Result<T, Failure> {
+        let error = match result {
+            Ok(answer) => return Ok(answer),
+            Err(error) => error,
+        };
+        let moved = error.kind() == ErrorKind::Server(ServerErrorKind::Moved);
+        if let Some((address, _)) = error.redirect_node().filter(|_| moved) {
+            return Err(Failure::Moved(address.to_owned()));
         }
+        let unusable = error.is_unrecoverable_error();
+        let error = self.failed(error);
+        if unusable || error.is_of_the_line() {
+            self.drop_broken(number).await;
+        }
+        Err(Failure::Error(error))
     }
 
-    pub(crate) async fn ask<T: FromRedisValue>(&self, command: &Cmd) -> Result<T, Error> {
-        let (mut connection, count) = self.connection().await?;
-        self.trips.fetch_add(1, Ordering::Relaxed);
-        let answer = command.query_async(&mut connection).await;
-        self.judge(answer, count).await
-    }
-
-    pub(crate) async fn run<T: FromRedisValue>(&self, script: &ScriptInvocation<'_>) -> Result<T, Error> {
-        let (mut connection, count) = self.connection().await?;
-        self.trips.fetch_add(1, Ordering::Relaxed);
-        let answer = script.invoke_async(&mut connection).await;
-        self.judge(answer, count).await
+    pub(crate) async fn ask<T: FromRedisValue>(&self, question: impl Into<Question<'_>>) -> Result<T, Failure> {
+        let (mut connection, number) = self.connection().await?;
+        self.counts.trips.fetch_add(1, Ordering::Relaxed);
+        let answer = match question.into() {
+            Question::Command(command) => command.query_async(&mut connection).await,
+            Question::Script(script) => script.invoke_async(&mut connection).await,
+        };
+        self.judge(answer, number).await
     }
 
     /// Has the news of a channel told to somebody, who knows by which connection it has listened so far. Which it is now.
     pub(crate) async fn listen(&self, channel: &str, shared: &Arc<Shared>, so_far: u64) -> Result<u64, Error> {
-        let (mut connection, count) = self.connection().await?;
-        if count != so_far {
+        let (mut connection, number) = self.connection().await?;
+        if number != so_far {
             self.listeners.lock().insert(channel.to_owned(), Arc::downgrade(shared));
-            self.trips.fetch_add(1, Ordering::Relaxed);
+            self.counts.trips.fetch_add(1, Ordering::Relaxed);
             let answer = connection.subscribe(channel).await;
-            self.judge(answer, count).await?;
+            self.judge(answer, number).await?;
         }
-        Ok(count)
+        Ok(number)
     }
 
     /// Listens no more, unless somebody else has begun to since.
     pub(crate) async fn leave(&self, channel: &str, shared: &Arc<Shared>) {
-        let Ok((mut connection, _)) = self.connection().await else { return };
         let ours = |listener: &Weak<Shared>| std::ptr::eq(listener.as_ptr(), Arc::as_ptr(shared));
         let left = {
             let mut listeners = self.listeners.lock();
@@ -152,9 +187,38 @@ impl Line {
             }
             left
         };
-        if left {
+        // A connection that is being made has nobody listening yet.
+        let open = self.open.try_lock().ok().and_then(|open| open.connection.clone());
+        if let Some(mut connection) = open.filter(|_| left) {
             // Nobody listens to what would still come.
             let _ = connection.unsubscribe(channel).await;
+        }
+    }
+}
+
+impl<'a> From<&'a Cmd> for Question<'a> {
+    fn from(command: &'a Cmd) -> Self {
+        Self::Command(command)
+    }
+}
+
+impl<'a> From<&'a ScriptInvocation<'_>> for Question<'a> {
+    fn from(script: &'a ScriptInvocation<'_>) -> Self {
+        Self::Script(script)
+    }
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self::Error(error)
+    }
+}
+
+impl From<Failure> for Error {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::Moved(address) => Self::Busy { address, said: "it has what another node had".to_owned() },
+            Failure::Error(error) => error,
         }
     }
 }

@@ -34,9 +34,10 @@ use tokio::sync::Notify;
 
 use crate::entry;
 use crate::error::Error;
-use crate::line::Line;
+use crate::nodes::Nodes;
 use crate::options::Options;
 use crate::scripts::Keys;
+use crate::way::Way;
 use alone::{Counts, Rule};
 use state::State;
 
@@ -47,7 +48,7 @@ pub(crate) struct Shared {
     limits: Vec<(Arc<str>, LimitSpec)>,
     keys: Keys,
     lease: Duration,
-    line: Arc<Line>,
+    way: Way,
     state: Mutex<State>,
     /// Somebody has left something to do.
     work: Notify,
@@ -60,7 +61,7 @@ impl fmt::Debug for Shared {
 }
 
 impl Shared {
-    pub(crate) fn new(name: Arc<str>, limits: &Limits, options: &Options, line: Arc<Line>) -> Result<Self, Error> {
+    pub(crate) fn new(name: Arc<str>, limits: &Limits, options: &Options, nodes: Arc<Nodes>) -> Result<Self, Error> {
         let wrong = |what: paceline::ChangeError| Error::Limits { set: name.to_string(), what: what.to_string() };
         Replica::of(limits, Time::ZERO).map_err(wrong)?;
         let keys = Keys::new(&options.prefix, &name);
@@ -69,8 +70,8 @@ impl Shared {
             counts: Counts::of(spec),
         });
         let state = Mutex::new(State::new(Arc::clone(&name), rules.collect(), options));
-        let (limits, lease, work) = (limits.to_vec(), options.lease, Notify::new());
-        Ok(Self { name, limits, keys, lease, line, state, work })
+        let (limits, lease, way, work) = (limits.to_vec(), options.lease, Way::new(nodes), Notify::new());
+        Ok(Self { name, limits, keys, lease, way, state, work })
     }
 
     /// Does something with the state; whoever is to be woken is woken afterwards.

@@ -34,13 +34,13 @@ pub(crate) async fn keep(shared: Arc<Shared>) {
             Plan::End => break,
         }
     }
-    shared.line.leave(&shared.keys.channel, &shared).await;
+    shared.way.leave(&shared.keys.channel, &shared).await;
 }
 
 impl Shared {
     async fn attempt(self: &Arc<Self>) -> Result<(), Error> {
         let listening = self.with(|state| state.listening);
-        let listening = self.line.listen(&self.keys.channel, self, listening).await?;
+        let listening = self.way.listen(&self.keys.channel, self, listening).await?;
         self.with(|state| state.behind |= std::mem::replace(&mut state.listening, listening) != listening);
         if let Some(why) = self.with(|state| state.damage.take()) {
             self.with(State::lose);
@@ -50,6 +50,10 @@ impl Shared {
             self.join().await?;
         }
         self.append().await?;
+        // It was found elsewhere.
+        if !self.way.listens() {
+            self.with(State::fetch);
+        }
         match self.with(State::image) {
             Some(image) => self.store(image).await,
             None => Ok(()),
@@ -64,7 +68,7 @@ impl Shared {
         let mut image = None::<(Vec<u8>, Time, Vec<Member>)>;
         loop {
             let (me, known) = self.with(|state| (state.me, state.known));
-            let script = &self.line.scripts.join;
+            let script = &self.way.nodes.scripts.join;
             let mut call = script.key(self.keys.all());
             let incarnation = format!("{:016x}", rand::random::<u64>());
             call.arg(paceline_replica::VERSION).arg(self.described()).arg(incarnation);
@@ -77,7 +81,7 @@ impl Shared {
                 }
             };
             let asked = Instant::now();
-            let reply: Value = self.line.run(&call).await?;
+            let reply: Value = self.way.ask(&call).await?;
             match Joined::read(reply).ok_or_else(|| self.damaged("its answer to joining makes no sense"))? {
                 Joined::None(now) => image = Some(self.first(now)?),
                 Joined::Version(found) => {
@@ -122,7 +126,7 @@ impl Shared {
                 state.fill(Instant::now());
             }
             let (seen, sent) = (state.seen.as_ref()?, state.sent.as_ref());
-            let mut call = self.line.scripts.append.key(self.keys.all());
+            let mut call = self.way.nodes.scripts.append.key(self.keys.all());
             call.arg(seen.incarnation.as_slice()).arg(state.me.word()).arg(sent.map_or(0, |sent| sent.batch));
             match &seen.mark {
                 Some(mark) => call.arg(seen.number).arg(mark.as_slice()),
@@ -134,7 +138,7 @@ impl Shared {
         });
         let Some(call) = call else { return Ok(()) };
         let asked = Instant::now();
-        let reply: Value = self.line.run(&call).await?;
+        let reply: Value = self.way.ask(&call).await?;
         match Appended::read(reply).ok_or_else(|| self.damaged("its answer makes no sense"))? {
             Appended::Done(told) => {
                 let answered = self.with(|state| state.answered(&told, asked, Instant::now()));
@@ -152,9 +156,9 @@ impl Shared {
 
     async fn store(&self, (number, mark, image): (u64, entry::Mark, Vec<u8>)) -> Result<(), Error> {
         let incarnation = self.with(|state| state.seen.as_ref().map(|seen| seen.incarnation.clone()));
-        let mut call = self.line.scripts.image.key(self.keys.imaged());
+        let mut call = self.way.nodes.scripts.image.key(self.keys.imaged());
         call.arg(incarnation.unwrap_or_default()).arg(number).arg(mark.as_slice()).arg(image).arg(LEFT);
-        self.line.run::<u64>(&call).await.map(|_| ())
+        self.way.ask::<u64>(&call).await.map(|_| ())
     }
 }
 
