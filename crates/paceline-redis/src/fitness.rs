@@ -19,6 +19,10 @@ pub(crate) async fn check(nodes: &Nodes) -> Result<(), Error> {
     }
     // A replica in a cluster says who has what, like any other node.
     if field("cluster_enabled") == Some("1") {
+        let database = line.info().redis_settings().db();
+        if database != 0 {
+            return Err(Error::Url { why: format!("a cluster has no database {database}") });
+        }
         nodes.learn(line).await?;
         return Ok(());
     }

@@ -3,6 +3,7 @@
 //! The program is `redis-server`, or what `PACELINE_REDIS_SERVER` names (a Valkey, another version). It listens on a port
 //! of its own, keeps nothing on disk unless asked to, and dies with its [`Server`] or with the process that started it.
 
+mod cluster;
 mod resp;
 mod watchdog;
 
@@ -17,6 +18,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
 use crate::port;
+pub use cluster::Cluster;
 use watchdog::Watchdog;
 
 /// How a server is started.
@@ -188,7 +190,7 @@ impl Server {
         self.ask(&["FLUSHALL"]);
     }
 
-    /// What it answers to a command, such as `["CONFIG", "SET", "maxmemory", "2mb"]`: a text or a number.
+    /// What it answers to a command, such as `["CONFIG", "SET", "maxmemory", "2mb"]`: a text, a number, or a list of those by lines.
     ///
     /// # Panics
     ///
@@ -209,6 +211,11 @@ impl Server {
         let value = info.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
         let value = value.unwrap_or_else(|| panic!("no `{name}` in {info}"));
         value.trim().parse().unwrap_or_else(|_| panic!("{name} is {value}"))
+    }
+
+    /// Whether it was not killed.
+    pub(crate) fn is_alive(&self) -> bool {
+        self.process.is_some()
     }
 
     fn signal(&self, signal: Signal) {

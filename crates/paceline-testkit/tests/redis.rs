@@ -5,9 +5,9 @@ use std::io::{BufRead as _, BufReader, Read as _};
 use std::net::TcpStream;
 use std::process::{Command, Stdio};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use paceline_testkit::redis::Server;
+use paceline_testkit::redis::{Cluster, Server};
 
 #[test]
 fn a_server_keeps_until_it_is_emptied() {
@@ -91,4 +91,35 @@ fn starter() {
         println!("\nport {}", server.port());
         let _ = std::io::stdin().read(&mut [0]);
     }
+}
+
+#[test]
+fn the_nodes_of_a_cluster_share_its_keys_and_a_slot_moves_with_all_that_is_in_it() {
+    let cluster = Cluster::start();
+    let name = cluster.name_at(2, "test", "name");
+    let key = format!("{{test:{name}}}:key");
+    assert_eq!(cluster.owner(&key), 2);
+    cluster[2].ask(&["SET", &key, "1"]);
+    cluster.move_slot(&key, 0, || assert_eq!(cluster[2].ask(&["GET", &key]), "1", "it is still there"));
+    assert_eq!(cluster.owner(&key), 0);
+    assert_eq!(cluster[0].ask(&["GET", &key]), "1");
+}
+
+#[test]
+fn the_replica_of_a_killed_node_takes_its_place() {
+    let mut cluster = Cluster::of(Server::options(), 3, 1);
+    let key = "key";
+    let owner = cluster.owner(key);
+    cluster[owner].ask(&["SET", key, "1"]);
+    assert_eq!(cluster[owner].ask(&["WAIT", "1", "5000"]), "1");
+    cluster[owner].kill();
+    let began = Instant::now();
+    while cluster.owner(key) == owner {
+        assert!(began.elapsed() < Duration::from_secs(20));
+        thread::sleep(Duration::from_millis(10));
+    }
+    println!("after {:?}", began.elapsed());
+    assert_eq!(cluster.owner(key), owner + 3);
+    cluster.until_ok();
+    assert_eq!(cluster[owner + 3].ask(&["GET", key]), "1");
 }

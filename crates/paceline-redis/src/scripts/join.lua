@@ -1,6 +1,7 @@
 -- Makes a set or finds it, and makes its caller a member.
 -- KEYS: head, image, journal, members, batches
 -- ARGV: layout version, limits, a new incarnation, member, whether it was that before, lease in microseconds,
+--       the incarnation it has seen and the number of the entry seen last (empty and 0: none),
 --       an image to make the set with (empty: none yet), the image's instant, the members in it...
 local head = redis.call('HMGET', KEYS[1], 'version', 'limits', 'incarnation', 'tail', 'now', 'image_at')
 local time = redis.call('TIME')
@@ -9,12 +10,13 @@ local lease = tonumber(ARGV[6])
 
 local function whole(n) return string.format('%.0f', n) end
 
-if not head[1] then
-  if ARGV[7] == '' then return {'none', now} end
-  now = math.max(now, tonumber(ARGV[8]))
-  redis.call('DEL', KEYS[2], KEYS[3], KEYS[4], KEYS[5])
-  redis.call('SET', KEYS[2], ARGV[7])
-  for i = 9, #ARGV do redis.call('ZADD', KEYS[4], whole(now + lease), ARGV[i]) end
+-- A failover has lost the end: who has seen that knows more than what is here.
+if not head[1] or head[3] == ARGV[7] and tonumber(head[4]) < tonumber(ARGV[8]) then
+  if ARGV[9] == '' then return {'none', now} end
+  now = math.max(now, tonumber(ARGV[10]), tonumber(head[5] or 0))
+  redis.call('DEL', unpack(KEYS))
+  redis.call('SET', KEYS[2], ARGV[9])
+  for i = 11, #ARGV do redis.call('ZADD', KEYS[4], whole(now + lease), ARGV[i]) end
   redis.call('HSET', KEYS[1], 'version', ARGV[1], 'limits', ARGV[2], 'incarnation', ARGV[3], 'tail', 0,
     'now', whole(now), 'image_at', 0)
   head = {ARGV[1], ARGV[2], ARGV[3], 0, now, 0}

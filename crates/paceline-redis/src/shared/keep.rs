@@ -73,6 +73,9 @@ impl Shared {
             let incarnation = format!("{:016x}", rand::random::<u64>());
             call.arg(paceline_replica::VERSION).arg(self.described()).arg(incarnation);
             call.arg(me.word()).arg(u8::from(known)).arg(micros(self.lease));
+            let last = |state: &mut State| state.seen.as_ref().map(|seen| (seen.incarnation.clone(), seen.number));
+            let (incarnation, number) = self.with(last).unwrap_or_default();
+            call.arg(incarnation).arg(number);
             match &image {
                 None => call.arg("").arg(0),
                 Some((image, now, present)) => {

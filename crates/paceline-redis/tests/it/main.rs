@@ -2,6 +2,7 @@
 #![cfg(unix)]
 
 mod bad_input;
+mod cluster;
 mod conformance;
 mod histories;
 mod long;

@@ -12,8 +12,8 @@ use parking_lot::Mutex;
 
 use crate::support::until;
 
-const AMOUNT: usize = 60;
-const PERIOD: Duration = Duration::from_secs(1);
+pub(crate) const AMOUNT: usize = 60;
+pub(crate) const PERIOD: Duration = Duration::from_secs(1);
 const CAPACITY: usize = 6;
 const MEMBERS: usize = 3;
 /// How much later than it was granted somebody may take note of it here.
@@ -27,7 +27,7 @@ fn described(set: LimitSetBuilder) -> LimitSetBuilder {
 type Journal = Arc<Mutex<Vec<(Instant, Instant)>>>;
 
 /// Callers who never pause, each client with a connection of its own.
-struct Load {
+pub(crate) struct Load {
     sets: Vec<LimitSet>,
     journal: Journal,
     ended: Arc<AtomicBool>,
@@ -35,7 +35,7 @@ struct Load {
 }
 
 impl Load {
-    async fn start(urls: &[String], outage: Outage) -> Self {
+    pub(crate) async fn start(urls: &[String], outage: Outage) -> Self {
         let mut sets = Vec::new();
         for url in urls {
             let shared = options_at(url).outage(outage).connect().await.unwrap();
@@ -62,7 +62,7 @@ impl Load {
         Self { sets, journal, ended, callers }
     }
 
-    async fn end(self) -> Vec<(Instant, Instant)> {
+    pub(crate) async fn end(self) -> Vec<(Instant, Instant)> {
         self.ended.store(true, Ordering::Relaxed);
         for caller in self.callers {
             caller.await.unwrap();
@@ -87,12 +87,12 @@ fn options_at(url: &str) -> paceline_redis::Options {
     paceline_redis::Redis::options(url).lease(lease).response_timeout(Duration::from_millis(300))
 }
 
-fn granted(journal: &[(Instant, Instant)], from: Instant, to: Instant) -> usize {
+pub(crate) fn granted(journal: &[(Instant, Instant)], from: Instant, to: Instant) -> usize {
     journal.iter().filter(|(began, _)| (from..to).contains(began)).count()
 }
 
 /// No window that begins in this time holds more than the quota, and no instant more than the capacity.
-fn within_limits(journal: &[(Instant, Instant)], from: Instant, to: Instant) {
+pub(crate) fn within_limits(journal: &[(Instant, Instant)], from: Instant, to: Instant) {
     for (at, (first, _)) in journal.iter().enumerate() {
         if *first < from || *first >= to {
             continue;

@@ -40,6 +40,11 @@ fn answer(stream: &mut BufReader<TcpStream>) -> io::Result<String> {
             text.truncate(length);
             String::from_utf8(text).map_err(io::Error::other)
         }
+        Some(("*", length)) => {
+            let length: usize = length.parse().map_err(io::Error::other)?;
+            let items: io::Result<Vec<_>> = (0..length).map(|_| answer(stream)).collect();
+            Ok(items?.join("\n"))
+        }
         _ => Err(io::Error::other(format!("it answers {line:?}"))),
     }
 }
