@@ -7,6 +7,7 @@ const LEAST: (u32, u32) = (6, 2);
 
 pub(crate) async fn check(nodes: &Nodes) -> Result<(), Error> {
     let line = &nodes.named;
+    line.open().await?;
     let told: Result<String, Error> = line.ask(&redis::cmd("INFO")).await.map_err(Error::from);
     let told = match told {
         // Some are run for others by somebody who lets nobody ask. What they cannot do is found as it is needed.
@@ -19,10 +20,6 @@ pub(crate) async fn check(nodes: &Nodes) -> Result<(), Error> {
     }
     // A replica in a cluster says who has what, like any other node.
     if field("cluster_enabled") == Some("1") {
-        let database = line.info().redis_settings().db();
-        if database != 0 {
-            return Err(Error::Url { why: format!("a cluster has no database {database}") });
-        }
         nodes.learn(line).await?;
         return Ok(());
     }

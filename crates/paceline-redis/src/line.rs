@@ -85,6 +85,11 @@ impl Line {
         self.client.get_connection_info()
     }
 
+    /// Sees that there can be a connection.
+    pub(crate) async fn open(&self) -> Result<(), Error> {
+        self.connection().await.map(drop)
+    }
+
     /// A connection, and which it is.
     async fn connection(&self) -> Result<(MultiplexedConnection, u64), Error> {
         let failures = self.failures.load(Ordering::Relaxed);

@@ -7,6 +7,7 @@ mod told;
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::ops::Bound;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,7 +21,7 @@ use told::{beside, shards, split};
 
 pub(crate) struct Nodes {
     pub(crate) named: Arc<Line>,
-    /// Of a cluster, by their addresses; the one that was named may be among them by another.
+    /// Of a cluster, by their addresses; the one that was named is none of them, unless by another address.
     others: Mutex<BTreeMap<String, Arc<Line>>>,
     timeout: Duration,
     pub(crate) counts: Arc<Counts>,
@@ -53,26 +54,28 @@ impl Nodes {
         };
         let info = beside(told_by.info(), host, port);
         let address = info.addr().to_string();
-        let known = self.known(&address);
-        match known {
-            Some(line) => Ok(line),
-            None => {
-                // Others are new to us as well, then.
-                self.learn(told_by).await?;
-                self.line(info)
-            }
+        if let Some(line) = self.known(&address) {
+            return Ok(line);
         }
+        // Others may be new to us as well.
+        self.learn(told_by).await?;
+        let line = self.line(info)?;
+        self.others.lock().insert(address, Arc::clone(&line));
+        Ok(line)
     }
 
     /// Whom to ask when this one gives no answer: the next, all in turn.
     pub(crate) fn after(&self, line: &Line) -> Arc<Line> {
         let others = self.others.lock();
-        let mut later = others.range::<str, _>((std::ops::Bound::Excluded(&*line.address), std::ops::Bound::Unbounded));
-        let next = later.next().or_else(|| others.first_key_value());
-        next.map_or_else(|| Arc::clone(&self.named), |(_, line)| Arc::clone(line))
+        let next = if std::ptr::eq(line, &*self.named) {
+            others.values().next()
+        } else {
+            others.range::<str, _>((Bound::Excluded(&*line.address), Bound::Unbounded)).map(|(_, next)| next).next()
+        };
+        Arc::clone(next.unwrap_or(&self.named))
     }
 
-    /// How many there are besides the one that was named, which may be among them.
+    /// How many there are besides the one that was named.
     pub(crate) fn others(&self) -> usize {
         self.others.lock().len()
     }
@@ -103,11 +106,13 @@ impl Nodes {
                 if place == 0 {
                     primaries.insert(line.address.clone(), Arc::clone(&line));
                 }
-                nodes.insert(line.address.clone(), line);
+                if !Arc::ptr_eq(&line, &self.named) {
+                    nodes.insert(line.address.clone(), line);
+                }
             }
         }
         // One that was reset knows of nobody.
-        if !nodes.is_empty() {
+        if !primaries.is_empty() {
             *self.others.lock() = nodes;
         }
         Ok(primaries.into_values().collect())
@@ -146,6 +151,6 @@ mod tests {
             line = nodes.after(&line);
             line.address.clone()
         };
-        assert_eq!([0, 1, 2].map(&mut asked), ["z:7000", "a:7000", "z:7000"]);
+        assert_eq!([0, 1, 2].map(&mut asked), ["a:7000", "z:7000", "named:7000"]);
     }
 }

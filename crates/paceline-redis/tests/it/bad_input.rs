@@ -57,6 +57,13 @@ async fn nobody_there_is_told_in_real_time() {
 }
 
 #[tokio::test]
+async fn a_database_that_there_is_not_is_told_in_real_time() {
+    let server = Server::start();
+    let error = refusal(&format!("{}/99", server.url())).await;
+    says(&error, &["refused to switch database", "out of range"]);
+}
+
+#[tokio::test]
 async fn silence_is_told_in_real_time() {
     let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let began = Instant::now();

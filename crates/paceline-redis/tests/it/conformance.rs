@@ -12,13 +12,13 @@ use paceline_testkit::conformance::{self, Place};
 use paceline_testkit::redis::Server;
 
 /// A part of the store that nobody has used.
-struct Fresh {
+pub(crate) struct Fresh {
     first: Redis,
     other: Redis,
 }
 
 impl Fresh {
-    async fn new(options: Options) -> Self {
+    pub(crate) async fn new(options: Options) -> Self {
         let options = options.prefetch(1);
         let first = options.clone().connect().await.unwrap();
         Self { first, other: options.connect().await.unwrap() }

@@ -74,14 +74,25 @@ impl Cluster {
         cluster
     }
 
-    /// The number of the node that has a key, as far as the first that answers knows.
+    /// The number of the node that has a key, as far as the first that was not killed knows.
     ///
     /// # Panics
     ///
-    /// Where none answers, or nobody has it.
+    /// Where that does not answer, or nobody has it.
     #[must_use]
     pub fn owner(&self, key: &str) -> usize {
-        let living = self.living();
+        let living = self.nodes.iter().position(Server::is_alive);
+        self.owner_by(living.expect("one lives"), key)
+    }
+
+    /// The number of the node that has a key, as far as another knows.
+    ///
+    /// # Panics
+    ///
+    /// Where that does not answer, or nobody has it.
+    #[must_use]
+    pub fn owner_by(&self, another: usize, key: &str) -> usize {
+        let living = &self.nodes[another];
         let slot: usize = living.ask(&["CLUSTER", "KEYSLOT", key]).parse().expect("a number");
         let nodes = living.ask(&["CLUSTER", "NODES"]);
         let has = |words: &[&str]| {
@@ -154,10 +165,6 @@ impl Cluster {
 
     fn id(&self, node: usize) -> String {
         self.nodes[node].ask(&["CLUSTER", "MYID"])
-    }
-
-    fn living(&self) -> &Server {
-        self.nodes.iter().find(|node| node.is_alive()).expect("one lives")
     }
 }
 
