@@ -23,7 +23,7 @@ use crate::thread::Thread;
 use crate::way::Way;
 
 /// Limit sets shared over Redis: to be given to [`LimitSetBuilder::backend`](paceline::LimitSetBuilder::backend).
-/// Cloning gives another handle to the same connection and membership.
+/// Cloning gives another handle to the same connections and membership.
 #[derive(Clone)]
 pub struct Redis(Arc<Inner>);
 
@@ -52,7 +52,7 @@ impl fmt::Debug for Redis {
 
 impl Redis {
     /// How to share over the Redis at `url`: `redis://[USER:PASSWORD@]HOST[:PORT][/DB]`, `rediss://…` for TLS (feature
-    /// `tls`), `unix:///PATH`.
+    /// `tls`), `unix:///PATH`. Of a Redis Cluster any node can be named, and there is no database but 0.
     pub fn options(url: &str) -> Options {
         Options::new(url)
     }
@@ -72,11 +72,11 @@ impl Redis {
         self.0.nodes.counts.trips.load(Ordering::Relaxed)
     }
 
-    /// The names of the sets that are shared here, opened by whoever.
+    /// The names of the sets that are shared here, opened by whoever. In a cluster each primary is asked.
     ///
     /// # Errors
     ///
-    /// What the store says where it refuses.
+    /// What the store says where it refuses, or that one of its primaries cannot be reached.
     pub async fn sets(&self) -> Result<Vec<Arc<str>>, Error> {
         let (nodes, prefix) = (Arc::clone(&self.0.nodes), self.0.options.prefix.clone());
         self.0

@@ -18,7 +18,7 @@ pub use error::Error;
 pub use handle::Redis;
 pub use options::{Options, Outage};
 
-/// Shares limits over the Redis at `url`, with the default [`Options`].
+/// Shares limits over the Redis at `url`, or over the cluster that it is one of, with the default [`Options`].
 ///
 /// # Errors
 ///

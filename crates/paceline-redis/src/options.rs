@@ -11,7 +11,8 @@ use crate::handle::Redis;
 ///
 /// The store is away once three attempts in a row to talk to it have failed: no connection, no answer within the
 /// [response timeout](Options::response_timeout), or one that says it cannot serve (loading, no memory left, a replica, a
-/// cluster that is down). It is back with the first that succeeds; attempts are at most a second apart.
+/// cluster that is down, a slot on its way to another node). It is back with the first that succeeds; attempts are at most a
+/// second apart. Of a cluster, it is the node that has the set that is away.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Outage {
     /// Nothing is granted: a demand that names the limit waits until the store is back, its deadline, or the end of the set.

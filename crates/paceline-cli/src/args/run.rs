@@ -154,8 +154,9 @@ pub(crate) struct LimitArgs {
     pub(crate) shared: Option<SharedName>,
     /// Share what --shared names over this Redis or Valkey, with runs on other machines [env: PACELINE_REDIS_URL]
     ///
-    /// redis://USER:PASSWORD@HOST:PORT/DB, of which HOST is enough, rediss://… for TLS, or unix:///PATH. A password is better
-    /// told by the environment variable, since other users of this machine can see what a command was given.
+    /// redis://USER:PASSWORD@HOST:PORT/DB, of which HOST is enough, rediss://… for TLS, or unix:///PATH; any node of a cluster.
+    /// A password is better told by the environment variable, since other users of this machine can see what a command was
+    /// given.
     #[arg(long, value_name = "URL", conflicts_with = "rehearse")]
     pub(crate) redis: Option<RedisUrl>,
 }

@@ -2,10 +2,11 @@
 
 use std::time::{Duration, Instant};
 
-use paceline::{Error, LimitSetBuilder, Quota};
+use paceline::{Error, LimitSet, LimitSetBuilder, Quota};
+use paceline_redis::Outage;
 use paceline_testkit::redis::Server;
 
-use crate::support::{LEASE, set, soon, until};
+use crate::support::{LEASE, options, set, soon, until};
 
 fn described(set: LimitSetBuilder) -> LimitSetBuilder {
     set.calls(Quota::per_hour(100).burst(100)).concurrency(2)
@@ -111,4 +112,22 @@ async fn a_wait_goes_on_over_a_short_outage_in_real_time() {
     both.0.release().await.unwrap();
     soon(waiting).await.unwrap();
     drop(both.1);
+}
+
+#[tokio::test]
+async fn a_store_that_stands_still_is_away_for_many_sets_as_soon_as_for_one_in_real_time() {
+    let server = Server::start();
+    let shared = options(&server).outage(Outage::Open).connect().await.unwrap();
+    let set = |number| described(LimitSet::builder(format!("set-{number}"))).backend(shared.clone()).build().unwrap();
+    let sets: Vec<_> = (0..30).map(set).collect();
+    for set in &sets {
+        drop(soon(set.acquire(())).await);
+    }
+    server.stop();
+    let began = Instant::now();
+    let permits = futures_util::future::join_all(sets.iter().map(|set| set.acquire(()))).await;
+    // Each of three failures takes a response timeout, or two where a connection is made.
+    assert!(began.elapsed() < Duration::from_secs(4), "{:?}", began.elapsed());
+    assert!(permits.iter().all(Result::is_ok));
+    server.resume();
 }
