@@ -102,8 +102,9 @@ impl Cluster {
             })
         };
         let lines = nodes.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
-        let address = lines.filter(|words| has(words)).map(|words| words[1].split('@').next().expect("the first part"));
-        let address = address.last().unwrap_or_else(|| panic!("nobody has {slot} of {nodes}"));
+        let mut address =
+            lines.filter(|words| has(words)).map(|words| words[1].split('@').next().expect("the first part"));
+        let address = address.next_back().unwrap_or_else(|| panic!("nobody has {slot} of {nodes}"));
         let node = self.nodes.iter().position(|node| node.address().to_string() == address);
         node.unwrap_or_else(|| panic!("{address} is none of ours"))
     }
