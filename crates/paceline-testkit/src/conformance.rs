@@ -150,11 +150,16 @@ async fn settle_down(place: &impl Place) {
     tokio::time::sleep(Duration::from_millis(20) + place.lateness()).await;
 }
 
-fn is_not_now(result: Result<Permit<'_>, Error>) -> bool {
-    match result {
+/// That there is no room. Where what has room takes a round trip, a try has it asked for, and one after that tells.
+async fn is_not_now(place: &impl Place, set: &LimitSet, demand: &[(&str, u64)]) -> bool {
+    let is_refused = || match set.try_acquire(demand) {
         Err(Error::NotNow { .. }) => true,
         other => panic!("{other:?} instead of a refusal for now"),
+    };
+    if place.patience() > Duration::ZERO && is_refused() {
+        tokio::time::sleep(Duration::from_millis(50)).await;
     }
+    is_refused()
 }
 
 /// A demand that waits in a task of its own.

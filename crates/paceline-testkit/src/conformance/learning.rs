@@ -56,7 +56,7 @@ pub(super) async fn one_burst_cuts_once(place: &impl Place) {
     let (set, other) = both(place).await;
     stands_at(&set, &other, 8, 0);
     let burst = held(&set, &other, 4).await;
-    assert!(is_not_now(other.try_acquire(())), "eight are out");
+    assert!(is_not_now(place, &other, &[]).await, "eight are out");
     burst.iter().for_each(|permit| permit.report(REFUSED));
     settle_down(place).await;
     stands_at(&set, &other, 4, 1);
@@ -65,7 +65,7 @@ pub(super) async fn one_burst_cuts_once(place: &impl Place) {
     drop(burst);
     settle_down(place).await;
     let second = held(&set, &other, 2).await;
-    assert!(is_not_now(set.try_acquire(())) && is_not_now(other.try_acquire(())), "four are out");
+    assert!(is_not_now(place, &set, &[]).await && is_not_now(place, &other, &[]).await, "four are out");
     second[1].report(REFUSED);
     drop(second);
     settle_down(place).await;
@@ -113,7 +113,7 @@ pub(super) async fn a_refusal_cuts_and_pauses(place: &impl Place) {
     permit.report(Verdict::RateLimited { retry_after: Some(Duration::from_secs(2)) });
     drop(permit);
     settle_down(place).await;
-    assert!(is_not_now(other.try_acquire(())));
+    assert!(is_not_now(place, &other, &[]).await);
     assert!(other.snapshot().paused.is_some_and(|paused| paused > Duration::from_secs(1)));
     stands_at(&set, &other, 4, 1);
     sleep(Duration::from_millis(2_100)).await;

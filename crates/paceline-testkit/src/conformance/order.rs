@@ -79,7 +79,7 @@ pub(super) async fn small_ones_pass_only_on_what_is_left_over(place: &impl Place
         }
     });
     settle_down(place).await;
-    assert!(is_not_now(set.try_acquire([("tokens", 5), ("slots", 0)])), "there are 6, and somebody waits for 8");
+    assert!(is_not_now(place, &set, &[("tokens", 5), ("slots", 0)]).await, "there are 6, and somebody waits for 8");
     let at = large.await.expect("no panic");
     let waited = at - began;
     assert!(waited >= Duration::from_millis(200), "{waited:?} for the two that were missing");
