@@ -152,7 +152,9 @@ async fn what_a_failover_loses_is_told_again_in_real_time() {
     let mut cluster = Cluster::of(Server::options(), 3, 1);
     let owner = cluster.owner(SET);
     let other = (owner + 1) % 3;
-    let (one, two) = (set(&cluster[owner], described).await, set(&cluster[other], described).await);
+    // Nobody's lease ends meanwhile.
+    let lasting = async |node: usize| options(&cluster[node]).lease(10 * LEASE).connect().await.unwrap();
+    let (one, two) = (named("set", &lasting(owner).await), named("set", &lasting(other).await));
     soon(one.acquire(())).await.release().await.unwrap();
     assert_eq!(cluster[owner].ask(&["WAIT", "1", "5000"]), "1");
     // From here on the replica hears nothing.
