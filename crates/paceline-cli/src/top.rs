@@ -47,25 +47,33 @@ pub(crate) fn once(look: &Look) -> String {
     lines::block(look, &[], columns.into(), usize::MAX).iter().flat_map(|line| [line, "\n"]).collect()
 }
 
-/// Shows it until that is enough.
+/// Shows it until that is enough, whatever the store is about to say.
 async fn follow(watch: &mut Watch) -> Result<()> {
     let term = Term::stdout();
     let canvas = term.is_term().then(|| Canvas::new(term, Term::buffered_stdout()));
+    let mut keys = Keys::of(canvas.is_some());
+    let shown = tokio::select! {
+        biased;
+        ended = stop::asked_to_end() => ended.context("cannot listen for signals"),
+        () = keys.quit() => Ok(()),
+        failed = show(watch, canvas.as_ref()) => failed,
+    };
+    if let Some(canvas) = &canvas {
+        canvas.leave();
+    }
+    shown
+}
+
+/// Shows it until it cannot be shown.
+async fn show(watch: &mut Watch, canvas: Option<&Canvas>) -> Result<()> {
     let (mut rates, began) = (Rates::default(), Instant::now());
     let mut ticks = tokio::time::interval(if canvas.is_some() { REDRAWN } else { A_LINE });
     ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
-    let mut keys = Keys::of(canvas.is_some());
-    let mut enough = std::pin::pin!(stop::asked_to_end());
     loop {
-        tokio::select! {
-            biased;
-            ended = &mut enough => break ended.context("cannot listen for signals")?,
-            () = keys.quit() => break,
-            _ = ticks.tick() => {}
-        }
+        ticks.tick().await;
         let look = watch.look().await?;
         let rates = rates.note(began.elapsed(), &look);
-        match &canvas {
+        match canvas {
             Some(canvas) => {
                 let (columns, rows) = canvas.size();
                 canvas.draw(&lines::block(&look, &rates, columns, rows));
@@ -73,8 +81,4 @@ async fn follow(watch: &mut Watch) -> Result<()> {
             None => print(lines::line(&look, &rates) + "\n")?,
         }
     }
-    if let Some(canvas) = &canvas {
-        canvas.leave();
-    }
-    Ok(())
 }
