@@ -9,11 +9,14 @@ use paceline_testkit::conformance;
 use paceline_testkit::redis::{Cluster, Server};
 
 use crate::conformance::Fresh;
-use crate::policies::{AMOUNT, Load, granted, within_limits};
+use crate::policies::{AMOUNT, Load, granted, within_limits_noted};
 use crate::support::{LEASE, options, set, soon, until};
 
 /// What all keys of the set that [`set`] makes begin with.
 const SET: &str = "{paceline:set}";
+
+/// How much later than it was granted somebody may take note of it: as late as whoever hears nothing asks.
+const LATE: Duration = Duration::from_millis(250);
 
 fn described(set: LimitSetBuilder) -> LimitSetBuilder {
     set.calls(Quota::per_hour(10).burst(10)).concurrency(2)
@@ -109,7 +112,7 @@ async fn a_slot_that_moves_under_load_takes_its_set_along_in_real_time() {
     let moved = Instant::now();
     tokio::time::sleep(Duration::from_millis(2_500)).await;
     let journal = load.end().await;
-    within_limits(&journal, journal[0].0, Instant::now());
+    within_limits_noted(LATE, &journal, journal[0].0, Instant::now());
     let last = granted(&journal, moved + Duration::from_millis(500), moved + Duration::from_millis(2_500));
     assert!(last >= AMOUNT * 3 / 2, "it goes on: {last} in two seconds");
 }
@@ -132,7 +135,7 @@ async fn failover(policy: Outage, take: impl FnOnce(&mut Server), give: impl FnO
     give(&mut cluster[owner]);
     tokio::time::sleep(Duration::from_secs(4)).await;
     let journal = load.end().await;
-    within_limits(&journal, journal[0].0, Instant::now());
+    within_limits_noted(LATE, &journal, journal[0].0, Instant::now());
     let last = granted(&journal, back + Duration::from_millis(2_500), back + Duration::from_millis(4_500));
     assert!(last >= AMOUNT * 3 / 2, "it goes on: {last} in two seconds");
 }
@@ -211,7 +214,7 @@ async fn sets_of_other_nodes_go_on_while_one_is_dead_or_stands_still_in_real_tim
         println!("{rounds} rounds, the longest of {longest:?}");
         assert!(longest < response / 2, "{longest:?}");
         assert!(!waiting.is_finished());
-        // What is new is found without the node that was named.
+        // Without the node that was named others are asked.
         if dead {
             let found = Redis::options(&cluster[1].url()).connect().await.unwrap();
             assert!(found.sets().await.is_err(), "what the dead one has is not known");

@@ -92,12 +92,17 @@ pub(crate) fn granted(journal: &[(Instant, Instant)], from: Instant, to: Instant
 }
 
 /// No window that begins in this time holds more than the quota, and no instant more than the capacity.
-pub(crate) fn within_limits(journal: &[(Instant, Instant)], from: Instant, to: Instant) {
+fn within_limits(journal: &[(Instant, Instant)], from: Instant, to: Instant) {
+    within_limits_noted(LATE, journal, from, to);
+}
+
+/// The same where a grant is noted so much later than it was made.
+pub(crate) fn within_limits_noted(late: Duration, journal: &[(Instant, Instant)], from: Instant, to: Instant) {
     for (at, (first, _)) in journal.iter().enumerate() {
         if *first < from || *first >= to {
             continue;
         }
-        let units = journal[at..].iter().take_while(|(began, _)| *began < *first + PERIOD - LATE).count();
+        let units = journal[at..].iter().take_while(|(began, _)| *began < *first + PERIOD - late).count();
         assert!(units <= AMOUNT, "{units} in a window, {:?} after {from:?}", *first - from);
         let out = journal[..=at].iter().filter(|(_, ended)| *ended > *first).count();
         assert!(out <= CAPACITY, "{out} at once");
