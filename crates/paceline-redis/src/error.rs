@@ -139,6 +139,14 @@ pub enum Error {
         /// What is wrong.
         why: &'static str,
     },
+    /// Some of its keys are gone, and nobody who has seen all of it has put it back yet.
+    #[error(
+        "Redis has lost a part of `{set}`, which those who use it put back; if nobody does, remove it, and see that `maxmemory-policy` is `noeviction`"
+    )]
+    Torn {
+        /// The set.
+        set: String,
+    },
     /// Somebody uses it.
     #[error("{count} use `{set}`; end them first, or wait until their leases have ended")]
     InUse {
@@ -170,6 +178,7 @@ impl Error {
                 | Self::Silent { .. }
                 | Self::Memory { .. }
                 | Self::Busy { .. }
+                | Self::Torn { .. }
                 | Self::InUse { .. }
                 | Self::NoThread(_)
         )

@@ -2,17 +2,21 @@
 
 use redis::{Script, Value};
 
-/// Where a set lies: all in one slot of a cluster.
+/// What the keys hold and how: of the keys in thousands, and of the words in them.
+pub(crate) const VERSION: u64 = 2_000 + paceline_replica::VERSION;
+
+/// Where a set lies: all in one slot of a cluster, and in no more keys than have to be, since a store that is short of
+/// memory may take each of them away by itself.
 #[derive(Debug)]
 pub(crate) struct Keys {
-    all: [String; 5],
+    all: [String; 3],
     pub(crate) channel: String,
 }
 
 impl Keys {
     pub(crate) fn new(prefix: &str, set: &str) -> Self {
         let key = |part: &str| format!("{{{prefix}:{set}}}:{part}");
-        Self { all: ["head", "image", "journal", "members", "batches"].map(key), channel: key("news") }
+        Self { all: ["head", "journal", "members"].map(key), channel: key("news") }
     }
 
     pub(crate) fn head(&self) -> &str {
@@ -30,7 +34,7 @@ impl Keys {
 
     /// Those that an image is about.
     pub(crate) fn imaged(&self) -> &[String] {
-        &self.all[..3]
+        &self.all[..2]
     }
 }
 
@@ -60,6 +64,8 @@ pub(crate) struct Told {
     pub(crate) now: u64,
     pub(crate) tail: u64,
     pub(crate) image_at: u64,
+    /// The number of the entry before the first that is left.
+    pub(crate) base: u64,
     pub(crate) members: u64,
     pub(crate) image: Vec<u8>,
     pub(crate) entries: Vec<Vec<u8>>,
@@ -76,6 +82,8 @@ pub(crate) enum Joined {
     Limits(Vec<u8>),
     /// Somebody else is that member.
     Taken,
+    /// A part of it is gone, and the rest is not enough here.
+    Torn,
     In {
         incarnation: Vec<u8>,
         told: Told,
@@ -91,6 +99,8 @@ pub(crate) enum Appended {
     Diverged,
     /// The lease has ended.
     Lost,
+    /// Entries are gone that were not seen here.
+    Torn,
     Done(Told),
 }
 
@@ -102,6 +112,7 @@ impl Joined {
             b"version" => Self::Version(reply.bytes()?),
             b"limits" => Self::Limits(reply.bytes()?),
             b"taken" => Self::Taken,
+            b"torn" => Self::Torn,
             b"in" => Self::In { incarnation: reply.bytes()?, told: reply.told()? },
             _ => return None,
         })
@@ -115,6 +126,7 @@ impl Appended {
             b"gone" => Self::Gone,
             b"diverged" => Self::Diverged,
             b"lost" => Self::Lost,
+            b"torn" => Self::Torn,
             b"done" => Self::Done(reply.told()?),
             _ => return None,
         })
@@ -146,12 +158,13 @@ impl Reply {
     }
 
     fn told(mut self) -> Option<Told> {
-        let (now, tail, image_at, members) = (self.word()?, self.word()?, self.word()?, self.word()?);
+        let (now, tail, image_at) = (self.word()?, self.word()?, self.word()?);
+        let (base, members) = (self.word()?, self.word()?);
         let image = self.bytes()?;
         let mut entries = Vec::with_capacity(self.0.len());
         while self.0.len() > 0 {
             entries.push(self.bytes()?);
         }
-        Some(Told { now, tail, image_at, members, image, entries })
+        Some(Told { now, tail, image_at, base, members, image, entries })
     }
 }

@@ -58,6 +58,8 @@ impl State {
         }
         self.apply_all(told)?;
         self.behind = false;
+        // Entries were lost that no image has, and all of them were seen here.
+        self.image_due |= told.image_at < told.base;
         Ok(())
     }
 
@@ -89,7 +91,8 @@ impl State {
 
     /// Takes note of news.
     pub(super) fn hear(&mut self, payload: &[u8], now: Instant) {
-        let Some(news) = News::read(payload) else { return };
+        // What is none calls who has seen all.
+        let Some(news) = News::read(payload) else { return self.fetch() };
         let Some(seen) = self.seen.as_mut().filter(|seen| seen.incarnation == news.incarnation) else { return };
         if let Some(stamp) = news.entry.first_chunk().map(|word| u64::from_le_bytes(*word)).and_then(entry::instant) {
             seen.time.heard(now, stamp);

@@ -11,14 +11,23 @@ use redis::Value;
 use super::Shared;
 use super::apply::written;
 use super::plan::Plan;
-use super::state::{State, somebody};
+use super::state::{Reached, State, somebody};
 use crate::entry;
 use crate::error::Error;
 use crate::handle::described;
-use crate::scripts::{Appended, Joined};
+use crate::scripts::{Appended, Joined, VERSION};
 
 /// How many entries are left before an image, for those who are a little behind.
 const LEFT: u64 = 256;
+
+/// What a set can be made with.
+struct First {
+    reached: Reached,
+    image: Vec<u8>,
+    now: Time,
+    /// The members in it.
+    present: Vec<Member>,
+}
 
 pub(crate) async fn keep(shared: Arc<Shared>) {
     loop {
@@ -65,20 +74,20 @@ impl Shared {
     }
 
     async fn join(&self) -> Result<(), Error> {
-        let mut image = None::<(Vec<u8>, Time, Vec<Member>)>;
+        let mut first = None::<First>;
         loop {
             let (me, known) = self.with(|state| (state.me, state.known));
+            let reached =
+                first.as_ref().map_or_else(|| self.with(|state| state.reached()), |first| first.reached.clone());
             let script = &self.way.nodes.scripts.join;
             let mut call = script.key(self.keys.all());
             let incarnation = format!("{:016x}", rand::random::<u64>());
-            call.arg(paceline_replica::VERSION).arg(self.described()).arg(incarnation);
-            call.arg(me.word()).arg(u8::from(known)).arg(micros(self.lease));
-            let last = |state: &mut State| state.seen.as_ref().map(|seen| (seen.incarnation.clone(), seen.number));
-            let (incarnation, number) = self.with(last).unwrap_or_default();
-            call.arg(incarnation).arg(number);
-            match &image {
+            call.arg(VERSION).arg(self.described()).arg(incarnation);
+            call.arg(me.word()).arg(u8::from(known)).arg(micros(self.lease)).arg(&self.keys.channel);
+            call.arg(reached.incarnation).arg(reached.number).arg(reached.mark);
+            match &first {
                 None => call.arg("").arg(0),
-                Some((image, now, present)) => {
+                Some(First { image, now, present, .. }) => {
                     call.arg(image.as_slice()).arg(entry::micros(*now));
                     present.iter().fold(&mut call, |call, member| call.arg(member.word()))
                 }
@@ -86,11 +95,10 @@ impl Shared {
             let asked = Instant::now();
             let reply: Value = self.way.ask(&call).await?;
             match Joined::read(reply).ok_or_else(|| self.damaged("its answer to joining makes no sense"))? {
-                Joined::None(now) => image = Some(self.first(now)?),
+                Joined::None(now) => first = Some(self.first(now)?),
                 Joined::Version(found) => {
                     let found = String::from_utf8_lossy(&found).into_owned();
-                    let (set, known) = (self.name.to_string(), paceline_replica::VERSION);
-                    return Err(Error::Version { set, found, known });
+                    return Err(Error::Version { set: self.name.to_string(), found, known: VERSION });
                 }
                 Joined::Limits(known) => {
                     let known = described(&known).ok_or_else(|| self.damaged("its limits cannot be read"))?;
@@ -98,6 +106,7 @@ impl Shared {
                     return Err(Error::Limits { set: self.name.to_string(), what });
                 }
                 Joined::Taken => self.with(|state| state.me = somebody()),
+                Joined::Torn => return Err(Error::Torn { set: self.name.to_string() }),
                 Joined::In { incarnation, told } => {
                     let entered = |state: &mut State| state.enter(incarnation, &told, asked, Instant::now());
                     return self.with(entered).map_err(|why| self.damaged(why));
@@ -107,10 +116,11 @@ impl Shared {
     }
 
     /// What a set is made with: what is known here, if the store has forgotten it, else nothing used.
-    fn first(&self, now: u64) -> Result<(Vec<u8>, Time, Vec<Member>), Error> {
+    fn first(&self, now: u64) -> Result<First, Error> {
         let known = self.with(|state| {
-            let seen = state.seen.as_ref()?;
-            Some((written(&seen.replica), seen.replica.now(), seen.replica.present()))
+            let replica = &state.seen.as_ref()?.replica;
+            let (image, now, present) = (written(replica), replica.now(), replica.present());
+            Some(First { reached: state.reached(), image, now, present })
         });
         if let Some(known) = known {
             return Ok(known);
@@ -118,7 +128,7 @@ impl Shared {
         let now = entry::instant(now).ok_or_else(|| self.damaged("its time makes no sense"))?;
         let wrong = |what: paceline::ChangeError| Error::Limits { set: self.name.to_string(), what: what.to_string() };
         let fresh = Replica::of(&self.limits, now).map_err(wrong)?;
-        Ok((written(&fresh), now, Vec::new()))
+        Ok(First { reached: Reached::default(), image: written(&fresh), now, present: Vec::new() })
     }
 
     async fn append(&self) -> Result<(), Error> {
@@ -149,6 +159,7 @@ impl Shared {
                 self.with(State::arrived);
             }
             Appended::Lost => self.with(State::lose),
+            Appended::Torn => return Err(Error::Torn { set: self.name.to_string() }),
             Appended::Gone | Appended::Diverged => {
                 tracing::warn!(set = %self.name, "the store of shared limits has lost what it was told; told again");
                 self.with(State::begin_anew);

@@ -86,6 +86,16 @@ pub(super) struct Seen {
     pub(super) time: StoreTime,
 }
 
+/// How far a journal was followed, as the store is told.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Reached {
+    /// Empty where nothing was heard of the set.
+    pub(super) incarnation: Vec<u8>,
+    pub(super) number: u64,
+    /// Empty where it ended in an image.
+    pub(super) mark: Vec<u8>,
+}
+
 impl State {
     pub(super) fn new(name: Arc<str>, rules: Vec<Rule>, options: &Options) -> Self {
         Self {
@@ -120,6 +130,14 @@ impl State {
             woken: Vec::new(),
             busy: false,
         }
+    }
+
+    pub(super) fn reached(&self) -> Reached {
+        self.seen.as_ref().map_or_else(Reached::default, |seen| Reached {
+            incarnation: seen.incarnation.clone(),
+            number: seen.number,
+            mark: seen.mark.map_or_else(Vec::new, |mark| mark.to_vec()),
+        })
     }
 
     /// Who is to be woken, and whether there is something to do.

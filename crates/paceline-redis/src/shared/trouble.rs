@@ -41,7 +41,7 @@ impl State {
             }
             return;
         };
-        let away = error.is_away();
+        let (away, passes) = (error.is_away(), error.is_retryable());
         let error = BackendError::from(error);
         let (since, failures, mut backoff) = match self.trouble.take() {
             Some(before) if before.away == away => (before.since, before.failures + 1, before.backoff),
@@ -49,7 +49,7 @@ impl State {
             None => (now, 1, backoff()),
         };
         // Drawn here: its own jitter adds to the delay instead of drawing from it.
-        let delay = if away { backoff.next().unwrap_or(LATEST) } else { LATEST };
+        let delay = if passes || away { backoff.next().unwrap_or(LATEST) } else { LATEST };
         let again = now + delay.mul_f64(rand::rng().random_range(0.5..1.0));
         if failures == if away { FAILURES } else { 1 } {
             tracing::warn!(set = %self.name, %error, "the store of shared limits cannot be used");

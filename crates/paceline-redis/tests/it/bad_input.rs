@@ -164,7 +164,7 @@ async fn damage_is_told_and_nothing_is_granted() {
     let server = Server::start();
     let one = set(&server, |set| set.concurrency(1)).await;
     drop(soon(one.acquire(())).await);
-    server.ask(&["SET", "{paceline:set}:image", "nonsense"]);
+    server.ask(&["HSET", "{paceline:set}:head", "image", "nonsense"]);
     let two = set(&server, |set| set.concurrency(1)).await;
     says(&soon_err(&two).await, &["`set` is damaged", "remove it"]);
 }

@@ -243,8 +243,8 @@ fn words(bytes: &[u8]) -> Vec<u64> {
 async fn journal(server: &Server, prefix: &str) -> (Time, Vec<(Time, Op)>) {
     let client = redis::Client::open(server.url()).unwrap();
     let mut connection = client.get_multiplexed_async_connection().await.unwrap();
-    let mut get = redis::cmd("GET");
-    get.arg(format!("{{{prefix}:set}}:image"));
+    let mut get = redis::cmd("HGET");
+    get.arg(format!("{{{prefix}:set}}:head")).arg("image");
     let image: Vec<u8> = get.query_async(&mut connection).await.unwrap();
     let made = Time::from_nanos(words(&image)[0]);
     let mut list = redis::cmd("LRANGE");
