@@ -2,6 +2,8 @@
 
 use redis::{Script, Value};
 
+use crate::entry::Mark;
+
 /// What the keys hold and how: of the keys in thousands, and of the words in them.
 pub(crate) const VERSION: u64 = 2_000 + paceline_replica::VERSION;
 
@@ -68,6 +70,8 @@ pub(crate) struct Told {
     pub(crate) base: u64,
     pub(crate) members: u64,
     pub(crate) image: Vec<u8>,
+    /// Of the entry that the image ends with, if it does with any.
+    pub(crate) mark: Option<Mark>,
     pub(crate) entries: Vec<Vec<u8>>,
 }
 
@@ -160,11 +164,11 @@ impl Reply {
     fn told(mut self) -> Option<Told> {
         let (now, tail, image_at) = (self.word()?, self.word()?, self.word()?);
         let (base, members) = (self.word()?, self.word()?);
-        let image = self.bytes()?;
+        let (image, mark) = (self.bytes()?, self.bytes()?.try_into().ok());
         let mut entries = Vec::with_capacity(self.0.len());
         while self.0.len() > 0 {
             entries.push(self.bytes()?);
         }
-        Some(Told { now, tail, image_at, base, members, image, entries })
+        Some(Told { now, tail, image_at, base, members, image, mark, entries })
     }
 }

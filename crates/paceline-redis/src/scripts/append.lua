@@ -67,9 +67,10 @@ if torn and tail == base then add(0, 0, '') end
 redis.call('HSET', KEYS[1], 'tail', whole(tail), 'now', whole(now))
 if not present then return {'lost'} end
 
-local reply = {'done', now, tail, image_at, base, redis.call('ZCARD', KEYS[3]), ''}
+local reply = {'done', now, tail, image_at, base, redis.call('ZCARD', KEYS[3]), '', ''}
 if seen < base then
-  reply[7] = redis.call('HGET', KEYS[1], 'image')
+  local image = redis.call('HMGET', KEYS[1], 'image', 'mark')
+  reply[7], reply[8] = image[1], image[2]
   seen = image_at
 end
 if tail > seen then

@@ -7,6 +7,6 @@ local number, tail, image_at = tonumber(ARGV[2]), tonumber(head[2]), tonumber(he
 if number <= image_at or number > tail then return 0 end
 local entry = redis.call('LINDEX', KEYS[2], number - tail - 1)
 if not entry or string.sub(entry, 1, 24) ~= ARGV[3] then return 0 end
-redis.call('HSET', KEYS[1], 'image', ARGV[4], 'image_at', ARGV[2])
+redis.call('HSET', KEYS[1], 'image', ARGV[4], 'image_at', ARGV[2], 'mark', ARGV[3])
 redis.call('LTRIM', KEYS[2], number - tail - tonumber(ARGV[5]), -1)
 return 1

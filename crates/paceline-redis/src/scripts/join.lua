@@ -3,7 +3,7 @@
 -- ARGV: layout version, limits, a new incarnation, member, whether it was that before, lease in microseconds, channel,
 --       of what the caller knows the incarnation (empty: it knows nothing), the number of its last entry and that one's
 --       first 24 bytes, an image to make the set with (empty: none yet), the image's instant, the members in it...
-local head = redis.call('HMGET', KEYS[1], 'version', 'limits', 'incarnation', 'tail', 'now', 'image_at', 'image')
+local head = redis.call('HMGET', KEYS[1], 'version', 'limits', 'incarnation', 'tail', 'now', 'image_at', 'image', 'mark')
 if head[1] and head[1] ~= ARGV[1] then return {'version', head[1]} end
 if head[1] and head[2] ~= ARGV[2] then return {'limits', head[2]} end
 local time = redis.call('TIME')
@@ -33,12 +33,12 @@ if torn or lost or not head[1] then
   now = math.max(now, tonumber(ARGV[12]), tonumber(head[5] or 0))
   redis.call('DEL', unpack(KEYS))
   redis.call('HSET', KEYS[1], 'version', ARGV[1], 'limits', ARGV[2], 'incarnation', ARGV[3], 'tail', 0,
-    'now', whole(now), 'image_at', 0, 'image', ARGV[11])
+    'now', whole(now), 'image_at', 0, 'image', ARGV[11], 'mark', '')
   for i = 13, #ARGV do
     redis.call('ZADD', KEYS[3], whole(now + lease), ARGV[i])
     redis.call('HSET', KEYS[1], ARGV[i], 0)
   end
-  head = {ARGV[1], ARGV[2], ARGV[3], 0, now, 0, ARGV[11]}
+  head = {ARGV[1], ARGV[2], ARGV[3], 0, now, 0, ARGV[11], ''}
 end
 now = math.max(now, tonumber(head[5]))
 
@@ -54,7 +54,7 @@ redis.call('HSET', KEYS[1], 'now', whole(now))
 
 local tail, image_at = tonumber(head[4]), tonumber(head[6])
 local base = tail - redis.call('LLEN', KEYS[2])
-local reply = {'in', head[3], now, tail, image_at, base, redis.call('ZCARD', KEYS[3]), head[7]}
+local reply = {'in', head[3], now, tail, image_at, base, redis.call('ZCARD', KEYS[3]), head[7], head[8]}
 if tail > image_at then
   for _, entry in ipairs(redis.call('LRANGE', KEYS[2], image_at - tail, -1)) do reply[#reply + 1] = entry end
 end

@@ -34,8 +34,8 @@ impl State {
         let stamp = entry::instant(told.now).ok_or("its time makes no sense")?;
         let mut time = StoreTime::new();
         time.answered(asked, now, stamp);
-        let (number, image_at, members) = (told.image_at, told.image_at, told.members);
-        self.seen = Some(Seen { replica, incarnation, number, mark: None, image_at, members, time });
+        let (number, mark, image_at, members) = (told.image_at, told.mark, told.image_at, told.members);
+        self.seen = Some(Seen { replica, incarnation, number, mark, image_at, members, time });
         self.apply_all(told)?;
         (self.joined, self.known) = (true, true);
         self.renewed = asked;
@@ -52,7 +52,7 @@ impl State {
         if !told.image.is_empty() && told.image_at > seen.number {
             let replica = self.read(&told.image)?;
             if let Some(seen) = &mut self.seen {
-                (seen.replica, seen.number, seen.mark) = (replica, told.image_at, None);
+                (seen.replica, seen.number, seen.mark) = (replica, told.image_at, told.mark);
             }
             self.catch_up();
         }

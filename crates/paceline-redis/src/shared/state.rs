@@ -78,7 +78,7 @@ pub(crate) struct State {
 pub(super) struct Seen {
     pub(super) replica: Replica,
     pub(super) incarnation: Vec<u8>,
-    /// The number of the last entry applied, and its mark, if it was not in an image.
+    /// The number of the last entry applied, and its mark, if there was any.
     pub(super) number: u64,
     pub(super) mark: Option<Mark>,
     pub(super) image_at: u64,
@@ -92,7 +92,7 @@ pub(super) struct Reached {
     /// Empty where nothing was heard of the set.
     pub(super) incarnation: Vec<u8>,
     pub(super) number: u64,
-    /// Empty where it ended in an image.
+    /// Empty where it has no entry yet.
     pub(super) mark: Vec<u8>,
 }
 

@@ -12,3 +12,4 @@ mod policies;
 mod prefetch;
 mod sharing;
 mod support;
+mod torn;
