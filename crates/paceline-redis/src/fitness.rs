@@ -18,6 +18,10 @@ pub(crate) async fn check(nodes: &Nodes) -> Result<(), Error> {
     if let Some(version) = field("redis_version").filter(|version| is_older(version)) {
         return Err(Error::Old { address: line.address.clone(), version: version.to_owned() });
     }
+    if let Some(policy) = evicts(field("maxmemory"), field("maxmemory_policy")) {
+        let address = &line.address;
+        tracing::warn!(%address, policy, "Redis may take away what is shared when memory is short; set `noeviction`");
+    }
     // A replica in a cluster says who has what, like any other node.
     if field("cluster_enabled") == Some("1") {
         nodes.learn(line).await?;
@@ -27,6 +31,12 @@ pub(crate) async fn check(nodes: &Nodes) -> Result<(), Error> {
         return Err(Error::Replica { address: line.address.clone() });
     }
     Ok(())
+}
+
+/// By what policy keys of ours can be taken away, if they can: all of them expire, so none of the others spares them.
+fn evicts<'a>(most: Option<&str>, policy: Option<&'a str>) -> Option<&'a str> {
+    let is_bounded = most.is_some_and(|bytes| bytes != "0");
+    policy.filter(|policy| is_bounded && *policy != "noeviction")
 }
 
 fn is_older(version: &str) -> bool {
@@ -39,12 +49,21 @@ fn is_older(version: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::is_older;
+    use super::{evicts, is_older};
 
     #[test]
     fn versions_are_compared_by_their_numbers() {
         assert!(is_older("6.0.16") && is_older("5.0.7") && is_older("2.8"));
         assert!(!is_older("6.2.0") && !is_older("7.0.15") && !is_older("10.0") && !is_older("255.255.255"));
         assert!(!is_older("unknown"));
+    }
+
+    #[test]
+    fn any_policy_evicts_but_one_where_memory_is_bounded() {
+        assert_eq!(evicts(Some("1048576"), Some("volatile-lru")), Some("volatile-lru"));
+        assert_eq!(evicts(Some("1048576"), Some("allkeys-lfu")), Some("allkeys-lfu"));
+        assert_eq!(evicts(Some("1048576"), Some("noeviction")), None);
+        assert_eq!(evicts(Some("0"), Some("allkeys-lru")), None);
+        assert_eq!(evicts(None, None), None);
     }
 }

@@ -160,13 +160,13 @@ pub(crate) fn described(bytes: &[u8]) -> Option<Vec<(Arc<str>, LimitSpec)>> {
 }
 
 async fn found(line: &Line, prefix: &str) -> Result<Vec<Arc<str>>, Error> {
-    let (pattern, before, after) = Keys::heads(prefix);
+    let (pattern, before) = Keys::any(prefix);
     let (mut names, mut cursor) = (Vec::new(), 0_u64);
     loop {
         let mut scan = redis::cmd("SCAN");
         scan.arg(cursor).arg("MATCH").arg(&pattern).arg("COUNT").arg(1_000);
         let (next, keys): (u64, Vec<String>) = line.ask(&scan).await?;
-        names.extend(keys.iter().filter_map(|key| Some(Arc::from(key.strip_prefix(&before)?.strip_suffix(after)?))));
+        names.extend(keys.iter().filter_map(|key| Keys::set(key, &before).map(Arc::from)));
         cursor = next;
         if cursor == 0 {
             return Ok(names);

@@ -4,6 +4,9 @@ use std::collections::HashMap;
 use std::fmt;
 use std::time::Duration;
 
+use paceline::backend::LimitSpec;
+use paceline_replica::limits::Limits;
+
 use crate::error::Error;
 use crate::handle::Redis;
 
@@ -37,6 +40,7 @@ pub enum Outage {
 /// | [`prefetch`](Self::prefetch) | 0 | 0 to 1,000 |
 /// | [`outage`](Self::outage), [`when_away`](Self::when_away) | [`Outage::Closed`] | |
 /// | [`prefetch_hold`](Self::prefetch_hold) | 100 ms | 1 ms to half a lease |
+/// | [`forget_after`](Self::forget_after) | 40 days | a lease to 1,000 days |
 ///
 /// ```no_run
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), paceline_redis::Error> {
@@ -54,15 +58,17 @@ pub struct Options {
     pub(crate) outage: Outage,
     pub(crate) outages: HashMap<String, Outage>,
     pub(crate) hold: Duration,
+    pub(crate) forget: Duration,
 }
 
 /// Without the URL, which may hold a password.
 impl fmt::Debug for Options {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { url: _, prefix, lease, response, prefetch, hold, outage, outages } = self;
+        let Self { url: _, prefix, lease, response, prefetch, hold, forget, outage, outages } = self;
         let mut shown = f.debug_struct("Options");
         shown.field("prefix", prefix).field("lease", lease).field("response_timeout", response);
         shown.field("prefetch", prefetch).field("prefetch_hold", hold);
+        shown.field("forget_after", forget);
         shown.field("outage", outage).field("when_away", outages).finish_non_exhaustive()
     }
 }
@@ -71,7 +77,8 @@ impl Options {
     pub(crate) fn new(url: &str) -> Self {
         let (prefix, lease, response) = ("paceline".to_owned(), Duration::from_secs(20), Duration::from_secs(1));
         let (hold, outage, outages) = (Duration::from_millis(100), Outage::Closed, HashMap::new());
-        Self { url: url.to_owned(), prefix, lease, response, prefetch: 0, hold, outage, outages }
+        let forget = Duration::from_secs(40 * 24 * 60 * 60);
+        Self { url: url.to_owned(), prefix, lease, response, prefetch: 0, hold, forget, outage, outages }
     }
 
     /// What the names of all keys begin with: those who share a set have to name the same.
@@ -119,6 +126,19 @@ impl Options {
         self
     }
 
+    /// For how long the store keeps a set that nobody uses, so that those of tenants that are gone do not pile up: at least
+    /// so long, at least two of its longest periods, and a quarter of that longer at most. Where those who share a set say
+    /// different things, the longest counts.
+    ///
+    /// What is forgotten is what was charged, learnt, changed and paused. The default outlasts a month's quota; two periods
+    /// outlast what any quota can have been charged but for a debt of more than its amount. A set is used as long as
+    /// anybody's lease on it lasts, whether he asks for anything or not. Where everybody was away for so long that it was
+    /// forgotten, the first to come back that has used it since it was made puts it back.
+    pub fn forget_after(mut self, unused: Duration) -> Self {
+        self.forget = unused;
+        self
+    }
+
     /// What becomes of the limit `key` of any set while the store is away.
     pub fn when_away(mut self, key: impl Into<String>, outage: Outage) -> Self {
         self.outages.insert(key.into(), outage);
@@ -142,6 +162,15 @@ impl Options {
         Redis::connect(self).await
     }
 
+    /// For how long a set with these limits is kept unused.
+    pub(crate) fn keep_for(&self, limits: &Limits) -> Duration {
+        let periods = limits.iter().filter_map(|(_, limit)| match limit {
+            LimitSpec::Rate(quota) => Some(quota.period().saturating_mul(2)),
+            LimitSpec::Resource(_) | LimitSpec::Adaptive(_) => None,
+        });
+        periods.fold(self.forget, Duration::max)
+    }
+
     fn validate(&self) -> Result<(), Error> {
         let wrong = |what: String| Err(Error::Option { what });
         let plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
@@ -160,6 +189,11 @@ impl Options {
         }
         if self.prefetch > 1_000 {
             return wrong(format!("a prefetch of {} is more than 1,000", self.prefetch));
+        }
+        let (shortest, longest) = (self.lease, Duration::from_secs(1_000 * 24 * 60 * 60));
+        if !(shortest..=longest).contains(&self.forget) {
+            let forget = self.forget;
+            return wrong(format!("to forget after {forget:?} is not after {shortest:?} to {longest:?}"));
         }
         let (shortest, longest) = (Duration::from_millis(1), self.lease / 2);
         if !(shortest..=longest).contains(&self.hold) {

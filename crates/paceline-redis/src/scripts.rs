@@ -25,9 +25,15 @@ impl Keys {
         &self.all[0]
     }
 
-    /// What matches the head of every set, and what comes before and after its name.
-    pub(crate) fn heads(prefix: &str) -> (String, String, &'static str) {
-        (format!("{{{prefix}:*}}:head"), format!("{{{prefix}:"), "}:head")
+    /// What matches the keys of every set, and what comes before its name.
+    pub(crate) fn any(prefix: &str) -> (String, String) {
+        (format!("{{{prefix}:*}}:*"), format!("{{{prefix}:"))
+    }
+
+    /// Of which set a key is that begins so: its head may be gone.
+    pub(crate) fn set<'a>(key: &'a str, before: &str) -> Option<&'a str> {
+        let (set, _) = key.strip_prefix(before)?.rsplit_once("}:")?;
+        Some(set)
     }
 
     pub(crate) fn all(&self) -> &[String] {

@@ -48,6 +48,8 @@ pub(crate) struct Shared {
     limits: Vec<(Arc<str>, LimitSpec)>,
     keys: Keys,
     lease: Duration,
+    /// For how many milliseconds the store is to keep it unused.
+    keep: u64,
     way: Way,
     state: Mutex<State>,
     /// Somebody has left something to do.
@@ -70,8 +72,9 @@ impl Shared {
             counts: Counts::of(spec),
         });
         let state = Mutex::new(State::new(Arc::clone(&name), rules.collect(), options));
+        let keep = u64::try_from(options.keep_for(limits).as_millis()).unwrap_or(u64::MAX);
         let (limits, lease, way, work) = (limits.to_vec(), options.lease, Way::new(nodes), Notify::new());
-        Ok(Self { name, limits, keys, lease, way, state, work })
+        Ok(Self { name, limits, keys, lease, keep, way, state, work })
     }
 
     /// Does something with the state; whoever is to be woken is woken afterwards.

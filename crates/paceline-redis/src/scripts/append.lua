@@ -1,8 +1,8 @@
 -- Puts a batch of operations into a set's journal, once, and tells its sender what it has not seen.
 -- KEYS: head, journal, members
 -- ARGV: incarnation, member, batch, the number of the entry seen last, its first 24 bytes, lease in microseconds (0: it
---       leaves), the operations (empty: none), channel
-local head = redis.call('HMGET', KEYS[1], 'incarnation', 'tail', 'now', 'image_at')
+--       leaves), the operations (empty: none), channel, for how many milliseconds to keep what nobody uses
+local head = redis.call('HMGET', KEYS[1], 'incarnation', 'tail', 'now', 'image_at', 'expires')
 if head[1] ~= ARGV[1] then return {'gone'} end
 local me, batch, seen, lease = ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[6])
 local tail, image_at = tonumber(head[2]), tonumber(head[4])
@@ -22,6 +22,11 @@ local time = redis.call('TIME')
 local now = math.max(time[1] * 1000000 + time[2], tonumber(head[3]))
 
 local function whole(n) return string.format('%.0f', n) end
+
+-- All keys expire at one instant. It is put off by a quarter more than has to be, so that it seldom is.
+local expires, keep = tonumber(head[5]), tonumber(ARGV[9])
+local put_off = now / 1000 + keep > expires
+if put_off then expires = now / 1000 + 1.25 * keep end
 
 local function add(member, number, operations)
   tail = tail + 1
@@ -48,6 +53,7 @@ if not present and lease > 0 and redis.call('EXISTS', KEYS[3]) == 0 then
   for _, member in ipairs(redis.call('HKEYS', KEYS[1])) do
     if tonumber(member) then redis.call('ZADD', KEYS[3], whole(now + lease), member) end
   end
+  put_off = true
   present = redis.call('ZSCORE', KEYS[3], me)
 end
 if present then
@@ -65,6 +71,11 @@ end
 -- An image is known by the entry that it ends with.
 if torn and tail == base then add(0, 0, '') end
 redis.call('HSET', KEYS[1], 'tail', whole(tail), 'now', whole(now))
+-- A journal begins to exist with its first entry.
+if put_off or (tail > base and base == tonumber(head[2])) then
+  redis.call('HSET', KEYS[1], 'expires', whole(expires))
+  for _, key in ipairs(KEYS) do redis.call('PEXPIREAT', key, whole(expires)) end
+end
 if not present then return {'lost'} end
 
 local reply = {'done', now, tail, image_at, base, redis.call('ZCARD', KEYS[3]), '', ''}

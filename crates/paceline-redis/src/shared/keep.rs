@@ -83,7 +83,7 @@ impl Shared {
             let mut call = script.key(self.keys.all());
             let incarnation = format!("{:016x}", rand::random::<u64>());
             call.arg(VERSION).arg(self.described()).arg(incarnation);
-            call.arg(me.word()).arg(u8::from(known)).arg(micros(self.lease)).arg(&self.keys.channel);
+            call.arg(me.word()).arg(u8::from(known)).arg(micros(self.lease)).arg(&self.keys.channel).arg(self.keep);
             call.arg(reached.incarnation).arg(reached.number).arg(reached.mark);
             match &first {
                 None => call.arg("").arg(0),
@@ -146,7 +146,7 @@ impl Shared {
                 None => call.arg(seen.number).arg(""),
             };
             call.arg(if leaving { 0 } else { micros(self.lease) });
-            call.arg(sent.map_or(&[][..], |sent| &sent.bytes)).arg(&self.keys.channel);
+            call.arg(sent.map_or(&[][..], |sent| &sent.bytes)).arg(&self.keys.channel).arg(self.keep);
             Some(call)
         });
         let Some(call) = call else { return Ok(()) };

@@ -43,6 +43,7 @@ async fn options_out_of_range_name_the_range() {
         (options().lease(Duration::from_millis(10)), "10ms is not from 1s"),
         (options().response_timeout(Duration::from_secs(30)), "30s is not from 10ms to 10s"),
         (options().prefetch(5_000), "5000"),
+        (options().forget_after(Duration::from_secs(19)), "19s is not after 20s"),
     ];
     for (options, part) in cases {
         says(&options.connect().await.expect_err(part).to_string(), &[part]);

@@ -4,6 +4,7 @@
 mod bad_input;
 mod cluster;
 mod conformance;
+mod expiry;
 mod histories;
 mod long;
 mod member;

@@ -92,6 +92,7 @@ async fn a_part_that_nobody_can_put_back_is_told_and_nothing_granted_in_real_tim
         }
         drop(late);
         let shared = options(&server).connect().await.unwrap();
+        assert_eq!(*shared.sets().await.unwrap()[0], *"set", "{gone}");
         shared.remove("set").await.unwrap();
         drop(soon(set(&server, described).await.acquire(())).await);
     }
