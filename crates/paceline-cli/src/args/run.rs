@@ -149,7 +149,7 @@ pub(crate) struct LimitArgs {
     /// Share these limits with all runs on this machine that give the same name (Linux)
     ///
     /// Together they then keep them: runs on parts of one job, say. Each has to be given the same limits, --concurrency
-    /// included. What is shared is shown by `paceline status --shared NAME` and `paceline top --shared NAME`.
+    /// included, and has one quota: several quota groups cannot be shared. What is shared is shown by `paceline status --shared NAME` and `paceline top --shared NAME`.
     #[arg(long, value_name = "NAME", value_parser = shared_name, conflicts_with = "rehearse")]
     pub(crate) shared: Option<SharedName>,
     /// Share what --shared names over this Redis or Valkey, with runs on other machines [env: PACELINE_REDIS_URL]

@@ -28,9 +28,14 @@ pub(super) fn sharing(args: &RunArgs, config: &Config) -> Result<Option<Sharing>
 /// What those who share a quota cannot find out each for himself has to be stated.
 pub(super) fn check(name: &SharedName, groups: &[Group]) -> Result<()> {
     let [group] = groups else {
+        // A request goes to whichever has room first, and waits in all their queues for that: one claim settles it within a
+        // process, and there is none between stores. Nor could a run leave one out by closing it, which is everybody's.
+        let names: Vec<_> = groups.iter().map(|group| format!("`{}`", group.name)).collect();
         bail!(
-            "only one quota can be shared by a run, and the configuration has {}; run each by a command of its own",
-            groups.len()
+            "a run can share one quota, and the configuration has {}: {}; share each under a name of its own, by a run \
+             whose configuration has only its endpoints",
+            groups.len(),
+            names.join(", ")
         );
     };
     if group.limits.is_empty() && group.concurrency == Concurrency::AUTO {

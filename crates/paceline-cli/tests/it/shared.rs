@@ -210,6 +210,27 @@ fn a_quota_that_can_no_longer_be_kept_stops_the_run_and_fails_no_request_in_real
     assert_each_once(&results(&job.path("a.out")), 300);
 }
 
+#[test]
+fn several_quotas_are_refused_by_name_and_two_endpoints_of_one_are_not_in_real_time() {
+    let provider = provider();
+    let job = dealt(20, &["a"]);
+    let of = |name: &str, group: &str| {
+        let url = provider.url();
+        format!("[[endpoint]]\nname = \"{name}\"\nbase_url = \"{url}\"\nquota_group = \"{group}\"\n")
+    };
+    let go = |config: String| {
+        std::fs::write(job.path("groups.toml"), config).unwrap();
+        let mut command = within(&job, paceline(["run", "--shared", "one", "--progress", "none"]));
+        command.arg(job.path("a")).arg("-o").arg(job.path("out")).arg("-c").arg(job.path("groups.toml"));
+        end(command.args(LIMIT))
+    };
+    let refused = go(of("first", "east") + &of("second", "west")).expect(2);
+    refused.says("a run can share one quota, and the configuration has 2: `east`, `west`");
+    assert!(!job.path("out").exists(), "nothing was opened for writing");
+    go(of("first", "east") + &of("second", "east")).expect(0);
+    assert_eq!(shared(&job, &["top", "--shared", "one", "--once"]).expect(0).stdout.lines().count(), 4);
+}
+
 /// The same over a real Redis, which tells nobody its password.
 #[test]
 fn two_runs_on_halves_keep_one_quota_over_redis_in_real_time() {
