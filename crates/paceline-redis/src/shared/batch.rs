@@ -210,6 +210,13 @@ impl State {
         self.hurry();
     }
 
+    /// Whether the store is still to hear what this member holds, and that it has nothing else. What others' doings decide for
+    /// it until then is not its own to take: it is asked for anew, and others may have it by then.
+    pub(super) fn is_about_to_hold(&self) -> bool {
+        let mut tags = self.sent.iter().flat_map(|sent| &sent.tags);
+        tags.any(|tag| matches!(tag, Tag::Hold(_))) || self.todo.iter().any(|todo| matches!(todo, Todo::Hold))
+    }
+
     fn held(&self) -> impl Iterator<Item = (u128, Grant)> {
         self.permits.iter().filter_map(|(permit, what)| Some((*permit, what.grant()?.clone())))
     }

@@ -14,8 +14,12 @@ impl State {
     pub(super) fn note(&mut self) {
         let Some(seen) = &mut self.seen else { return };
         let me = self.me;
-        let decided = std::mem::take(seen.replica.decided());
-        for key in decided.into_iter().filter(|key| key.member == me) {
+        let mut decided = std::mem::take(seen.replica.decided());
+        decided.retain(|key| key.member == me);
+        if decided.is_empty() || self.is_about_to_hold() {
+            return;
+        }
+        for key in decided {
             // In the order in which they were decided: so they are woken.
             self.note_one(key.permit);
         }
@@ -50,7 +54,7 @@ impl State {
 
     /// After an image, looks what became of those who were waiting before it.
     pub(super) fn catch_up(&mut self) {
-        let Some(seen) = &self.seen else { return };
+        let Some(seen) = self.seen.as_ref().filter(|_| !self.is_about_to_hold()) else { return };
         let in_flight: Vec<u128> = self
             .sent
             .iter()

@@ -179,6 +179,22 @@ async fn a_store_that_forgets_all_under_load_grants_nothing_twice_in_real_time()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_store_that_takes_single_keys_away_under_load_grants_nothing_twice_in_real_time() {
+    let server = Server::start();
+    let load = Load::start(&vec![server.url(); MEMBERS], Outage::Closed).await;
+    for _ in 0..4 {
+        for part in ["head", "journal", "members"] {
+            tokio::time::sleep(Duration::from_millis(170)).await;
+            server.ask(&["DEL", &format!("{{paceline:set}}:{part}")]);
+        }
+    }
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let journal = load.end().await;
+    assert!(journal.len() > 2 * AMOUNT, "{}", journal.len());
+    within_limits(&journal, journal[0].0, Instant::now());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_store_that_stands_still_is_away_in_real_time() {
     let server = Server::start();
     let load = Load::start(&vec![server.url(); MEMBERS], Outage::Local).await;
