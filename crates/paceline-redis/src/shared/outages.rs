@@ -47,7 +47,16 @@ impl Scene {
     }
 
     fn told(&self, at: Instant, entries: Vec<Vec<u8>>) -> Told {
-        Told { now: self.stamp(at), tail: self.entries, image_at: 0, members: 2, image: Vec::new(), entries }
+        Told {
+            now: self.stamp(at),
+            tail: self.entries,
+            image_at: 0,
+            base: 0,
+            members: 2,
+            image: Vec::new(),
+            mark: None,
+            entries,
+        }
     }
 
     /// Somebody's batch arrives, and the next answer tells of it.
