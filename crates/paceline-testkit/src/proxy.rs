@@ -40,6 +40,7 @@ enum Link {
 enum Order {
     Delay(Delay),
     Cut,
+    Lead(SocketAddr),
     Become(Link),
 }
 
@@ -82,6 +83,11 @@ impl Delaying {
     /// Breaks all connections. New ones are taken.
     pub fn cut(&self) {
         self.tell(Order::Cut);
+    }
+
+    /// Breaks all connections and connects new ones to another target, as where an address moves to another machine.
+    pub fn lead(&self, target: SocketAddr) {
+        self.tell(Order::Lead(target));
     }
 
     /// Passes nothing on until it [heals](Self::heal): connections stay and new ones are taken, as where packets are lost.

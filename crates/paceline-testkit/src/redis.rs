@@ -27,6 +27,7 @@ pub struct Options {
     bind: IpAddr,
     persistent: bool,
     password: Option<String>,
+    tls: bool,
     args: Vec<String>,
     within: Vec<String>,
 }
@@ -34,7 +35,7 @@ pub struct Options {
 impl Default for Options {
     fn default() -> Self {
         let bind = Ipv4Addr::LOCALHOST.into();
-        Self { bind, persistent: false, password: None, args: Vec::new(), within: Vec::new() }
+        Self { bind, persistent: false, password: None, tls: false, args: Vec::new(), within: Vec::new() }
     }
 }
 
@@ -57,6 +58,14 @@ impl Options {
     #[must_use]
     pub fn password(mut self, password: &str) -> Self {
         self.password = Some(password.to_owned());
+        self
+    }
+
+    /// Listens for TLS on another port as well, see [`Server::tls_port`]. The certificate and whom to trust are options of
+    /// its own.
+    #[must_use]
+    pub fn tls(mut self) -> Self {
+        self.tls = true;
         self
     }
 
@@ -83,9 +92,9 @@ impl Options {
     pub fn start(self) -> Server {
         let dir = tempfile::tempdir().expect("a temporary directory");
         for _ in 0..20 {
-            let port = port::pick();
-            match Process::start(&self, &dir, port) {
-                Ok(process) => return Server { options: self, dir, port, process: Some(process) },
+            let ports = Ports { plain: port::pick(), tls: self.tls.then(port::pick) };
+            match Process::start(&self, &dir, ports) {
+                Ok(process) => return Server { options: self, dir, ports, process: Some(process) },
                 // Somebody else's port: there are others.
                 Err(log) if log.contains("Address already in use") => {}
                 Err(log) => panic!("redis-server did not start:\n{log}"),
@@ -95,12 +104,18 @@ impl Options {
     }
 }
 
+#[derive(Clone, Copy, Debug)]
+struct Ports {
+    plain: u16,
+    tls: Option<u16>,
+}
+
 /// A running Redis, killed when dropped.
 #[derive(Debug)]
 pub struct Server {
     options: Options,
     dir: TempDir,
-    port: u16,
+    ports: Ports,
     /// None where it was killed.
     process: Option<Process>,
 }
@@ -125,13 +140,23 @@ impl Server {
     /// Where it listens.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
-        (self.options.bind, self.port).into()
+        (self.options.bind, self.port()).into()
     }
 
     /// The port of [`address`](Self::address), the same for all its life.
     #[must_use]
     pub fn port(&self) -> u16 {
-        self.port
+        self.ports.plain
+    }
+
+    /// Where it listens for TLS, the same for all its life.
+    ///
+    /// # Panics
+    ///
+    /// Where it was started without [`Options::tls`].
+    #[must_use]
+    pub fn tls_port(&self) -> u16 {
+        self.ports.tls.expect("it was started with TLS")
     }
 
     /// Its URL, password included.
@@ -158,8 +183,20 @@ impl Server {
     ///
     /// As [`Options::start`].
     pub fn restart(&mut self) {
+        self.begin_restart();
+        while self.stat("loading") != 0 {
+            thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    /// The same, but it may still be loading what it keeps.
+    ///
+    /// # Panics
+    ///
+    /// As [`Options::start`].
+    pub fn begin_restart(&mut self) {
         self.kill();
-        let process = Process::start(&self.options, &self.dir, self.port);
+        let process = Process::start(&self.options, &self.dir, self.ports);
         self.process = Some(process.unwrap_or_else(|log| panic!("redis-server did not start again:\n{log}")));
     }
 
@@ -200,6 +237,16 @@ impl Server {
         answer.unwrap_or_else(|error| panic!("{command:?}: {error}"))
     }
 
+    /// Gives it a command whose answer nobody waits for, such as a script that takes long.
+    ///
+    /// # Panics
+    ///
+    /// Where it takes none.
+    pub fn tell(&self, command: &[&str]) {
+        let told = resp::tell(self.address(), self.options.password.as_deref(), command);
+        told.unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    }
+
     /// The number that `INFO` has under `name`, such as `total_commands_processed`.
     ///
     /// # Panics
@@ -232,8 +279,8 @@ struct Process {
 }
 
 impl Process {
-    /// One that answers, or its log.
-    fn start(options: &Options, dir: &TempDir, port: u16) -> Result<Self, String> {
+    /// One that answers, even if it is loading, or its log.
+    fn start(options: &Options, dir: &TempDir, ports: Ports) -> Result<Self, String> {
         const PATIENCE: Duration = Duration::from_secs(20);
         let log = dir.path().join("log");
         let said = || std::fs::read_to_string(&log).unwrap_or_default();
@@ -243,9 +290,12 @@ impl Process {
         line.push(&program);
         let mut command = Command::new(line[0]);
         command.args(&line[1..]).stdin(Stdio::null()).stderr(Stdio::null()).stdout(file);
-        command.arg("--port").arg(port.to_string()).arg("--bind").arg(options.bind.to_string());
+        command.arg("--port").arg(ports.plain.to_string()).arg("--bind").arg(options.bind.to_string());
         command.args(["--protected-mode", "no", "--save", "", "--dir"]).arg(dir.path());
         command.args(["--appendonly", if options.persistent { "yes" } else { "no" }]);
+        if let Some(port) = ports.tls {
+            command.arg("--tls-port").arg(port.to_string());
+        }
         if let Some(password) = &options.password {
             command.args(["--requirepass", password]);
         }
@@ -257,7 +307,7 @@ impl Process {
         let mut process = Self { child, watchdog };
         let until = Instant::now() + PATIENCE;
         while Instant::now() < until {
-            if process.answers((options.bind, port).into(), options.password.as_deref()) {
+            if process.answers((options.bind, ports.plain).into(), options.password.as_deref()) {
                 return Ok(process);
             }
             if let Ok(Some(_)) = process.child.try_wait() {
@@ -268,11 +318,10 @@ impl Process {
         Err(said())
     }
 
-    /// Whether who answers there is this child and has read what it keeps.
+    /// Whether who answers there is this child.
     fn answers(&self, address: SocketAddr, password: Option<&str>) -> bool {
         let Ok(info) = resp::ask(address, password, &["INFO"]) else { return false };
-        let has = |line: &str| info.lines().any(|each| each == line);
-        has(&format!("process_id:{}", self.child.id())) && has("loading:0")
+        info.lines().any(|line| line == format!("process_id:{}", self.child.id()))
     }
 }
 

@@ -64,6 +64,17 @@ fn a_cut_breaks_connections_and_takes_new_ones() {
 }
 
 #[test]
+fn a_link_that_leads_elsewhere_breaks_and_connects_there() {
+    let (silent, proxy) = (TcpListener::bind("127.0.0.1:0").unwrap(), Delaying::before(echo()));
+    let mut stream = connect(&proxy);
+    proxy.lead(silent.local_addr().unwrap());
+    assert_eq!(stream.read(&mut [0]).unwrap_or(0), 0);
+    let mut stream = connect(&proxy);
+    stream.write_all(b"b").unwrap();
+    assert_eq!(heard(&mut silent.accept().unwrap().0, 1), b"b");
+}
+
+#[test]
 fn who_is_refused_is_taken_again_once_healed() {
     let proxy = Delaying::before(echo());
     let mut stream = connect(&proxy);

@@ -28,7 +28,7 @@ struct State {
 pub(super) async fn serve(
     listener: std::net::TcpListener,
     address: SocketAddr,
-    target: SocketAddr,
+    mut target: SocketAddr,
     mut told: UnboundedReceiver<(Order, mpsc::Sender<()>)>,
 ) {
     let mut listener = Some(TcpListener::from_std(listener).expect("a socket of this runtime"));
@@ -52,6 +52,10 @@ pub(super) async fn serve(
         match order {
             Order::Delay(delay) => state.send_modify(|state| state.delay = delay),
             Order::Cut => connections.shutdown().await,
+            Order::Lead(to) => {
+                target = to;
+                connections.shutdown().await;
+            }
             Order::Become(link) => {
                 if link == Link::Refusing {
                     listener = None;

@@ -6,6 +6,17 @@ use std::time::Duration;
 
 /// Asks on a connection of its own. An error that the server answers is an error.
 pub(super) fn ask(address: SocketAddr, password: Option<&str>, command: &[&str]) -> io::Result<String> {
+    let mut stream = connect(address, password)?;
+    send(&mut stream, command)?;
+    answer(&mut stream)
+}
+
+/// The same, without waiting for an answer.
+pub(super) fn tell(address: SocketAddr, password: Option<&str>, command: &[&str]) -> io::Result<()> {
+    send(&mut connect(address, password)?, command)
+}
+
+fn connect(address: SocketAddr, password: Option<&str>) -> io::Result<BufReader<TcpStream>> {
     const PATIENCE: Duration = Duration::from_secs(5);
     let stream = TcpStream::connect_timeout(&address, PATIENCE)?;
     stream.set_read_timeout(Some(PATIENCE))?;
@@ -13,17 +24,17 @@ pub(super) fn ask(address: SocketAddr, password: Option<&str>, command: &[&str])
     let mut stream = BufReader::new(stream);
     if let Some(password) = password {
         send(&mut stream, &["AUTH", password])?;
+        answer(&mut stream)?;
     }
-    send(&mut stream, command)
+    Ok(stream)
 }
 
-fn send(stream: &mut BufReader<TcpStream>, words: &[&str]) -> io::Result<String> {
+fn send(stream: &mut BufReader<TcpStream>, words: &[&str]) -> io::Result<()> {
     let mut request = format!("*{}\r\n", words.len());
     for word in words {
         request += &format!("${}\r\n{word}\r\n", word.len());
     }
-    stream.get_mut().write_all(request.as_bytes())?;
-    answer(stream)
+    stream.get_mut().write_all(request.as_bytes())
 }
 
 fn answer(stream: &mut BufReader<TcpStream>) -> io::Result<String> {
