@@ -4,7 +4,7 @@ use std::io;
 use std::time::Duration;
 
 use paceline::backend::BackendError;
-use redis::RedisError;
+use redis::{ErrorKind, RedisError};
 
 /// What went wrong, with the values that it was about. Every message ends in what to do, and none has a password in it;
 /// nothing ever goes on without its limits instead.
@@ -24,16 +24,28 @@ pub enum Error {
         what: String,
     },
     /// No connection.
-    #[error("cannot reach Redis at {address}: {said}; see that it runs there and that nothing is in between")]
+    #[error(
+        "cannot reach Redis at {address}: {said}; see that it runs there, that nothing is in between, and that the URL is `rediss://` where it speaks TLS and only there"
+    )]
     Unreachable {
         /// Where.
         address: String,
         /// What the system said.
         said: String,
     },
+    /// No encrypted connection.
+    #[error("no TLS with Redis at {address}: {said}; {remedy}")]
+    Tls {
+        /// Who.
+        address: String,
+        /// What does not fit.
+        said: String,
+        /// What to do.
+        remedy: &'static str,
+    },
     /// No answer.
     #[error(
-        "Redis at {address} gave no answer within {timeout:?}; see that it is not overloaded, or allow more by `Options::response_timeout`"
+        "Redis at {address} gave no answer within {timeout:?}; see that it is not overloaded and that the URL is `rediss://` where it speaks TLS and only there, or allow more by `Options::response_timeout`"
     )]
     Silent {
         /// Who.
@@ -84,7 +96,7 @@ pub enum Error {
         version: String,
     },
     /// It cannot serve now.
-    #[error("Redis at {address} cannot serve now: {said}; try again later")]
+    #[error("Redis at {address} cannot serve now: {said}; see to what it says, or try again later")]
     Busy {
         /// Who.
         address: String,
@@ -186,32 +198,33 @@ impl Error {
 
     /// What the client said of a call.
     pub(crate) fn of(error: RedisError, address: &str, timeout: Duration) -> Self {
-        use redis::{ErrorKind, ServerErrorKind};
         let (address, said) = (address.to_owned(), error.to_string());
-        // Older ones tell of errors within a script by the text alone.
-        if error.code() == Some("OOM") || said.contains("OOM command not allowed") {
-            return Self::Memory { address, said };
-        }
         match error.kind() {
-            ErrorKind::AuthenticationFailed => Self::Password { address, said },
-            ErrorKind::RESP3NotSupported => Self::Old { address, version: "older than 6.0".to_owned() },
-            ErrorKind::Io if error.is_timeout() => Self::Silent { address, timeout },
-            ErrorKind::Io => Self::Unreachable { address, said },
-            ErrorKind::Server(ServerErrorKind::ReadOnly) => Self::Replica { address },
-            ErrorKind::Server(ServerErrorKind::NoPerm) => Self::Forbidden { address, said },
-            ErrorKind::Server(
-                ServerErrorKind::BusyLoading
-                | ServerErrorKind::ClusterDown
-                | ServerErrorKind::MasterDown
-                | ServerErrorKind::TryAgain
-                // To where a slot is on its way: what is asked for may be there, or here, or a part of each.
-                | ServerErrorKind::Ask,
+            ErrorKind::AuthenticationFailed => return Self::Password { address, said },
+            ErrorKind::RESP3NotSupported => return Self::Old { address, version: "older than 6.0".to_owned() },
+            ErrorKind::Io if error.is_timeout() => return Self::Silent { address, timeout },
+            ErrorKind::Io => {
+                return match crate::tls::remedy(&error) {
+                    Some(remedy) => Self::Tls { address, said, remedy },
+                    None => Self::Unreachable { address, said },
+                };
+            }
+            ErrorKind::InvalidClientConfig => {
+                return Self::Option { what: format!("{said}; see that certificate and key belong together") };
+            }
+            _ => {}
+        }
+        match code(&error) {
+            Some("OOM") => Self::Memory { address, said },
+            Some("READONLY") => Self::Replica { address },
+            Some("NOPERM") => Self::Forbidden { address, said },
+            Some("NOAUTH" | "WRONGPASS") => Self::Password { address, said },
+            Some(
+                // ASK: to where a slot is on its way: what is asked for may be there, or here, or a part of each.
+                "ASK" | "BUSY" | "CLUSTERDOWN" | "LOADING" | "MASTERDOWN" | "MAXCLIENTS" | "MISCONF" | "NOREPLICAS"
+                | "TRYAGAIN",
             ) => Self::Busy { address, said },
-            _ => match error.code() {
-                Some("NOAUTH" | "WRONGPASS") => Self::Password { address, said },
-                Some("BUSY" | "MISCONF" | "NOREPLICAS") => Self::Busy { address, said },
-                _ => Self::Refused { address, said },
-            },
+            _ => Self::Refused { address, said },
         }
     }
 
@@ -220,6 +233,7 @@ impl Error {
         matches!(
             self,
             Self::Unreachable { .. }
+                | Self::Tls { .. }
                 | Self::Silent { .. }
                 | Self::Memory { .. }
                 | Self::Busy { .. }
@@ -229,8 +243,31 @@ impl Error {
 
     /// Whether the connection is of no more use.
     pub(crate) fn is_of_the_line(&self) -> bool {
-        matches!(self, Self::Unreachable { .. } | Self::Silent { .. } | Self::Password { .. } | Self::Replica { .. })
+        matches!(
+            self,
+            Self::Unreachable { .. }
+                | Self::Tls { .. }
+                | Self::Silent { .. }
+                | Self::Password { .. }
+                | Self::Replica { .. }
+        )
     }
+}
+
+/// The word by which a store tells what it refuses. Of what went wrong within a script, 6.2 has it in the text alone: `ERR
+/// Error running script (call to f_…): @user_script: 5: -READONLY You can't write against a read only replica.`
+fn code(error: &RedisError) -> Option<&str> {
+    let told = error.code()?;
+    let text = error.detail().filter(|_| told == "ERR").unwrap_or_default();
+    if text.contains("max number of clients reached") {
+        return Some("MAXCLIENTS");
+    }
+    if text.contains("The user executing the script can't") {
+        return Some("NOPERM");
+    }
+    let is_code = |word: &&str| word.len() > 2 && word.bytes().all(|byte| byte.is_ascii_uppercase());
+    let within = text.split(' ').filter_map(|word| word.strip_prefix('-')).find(is_code);
+    Some(within.unwrap_or(told))
 }
 
 impl From<Error> for BackendError {

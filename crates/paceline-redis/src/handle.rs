@@ -58,7 +58,7 @@ impl Redis {
     }
 
     pub(crate) async fn connect(options: Options) -> Result<Self, Error> {
-        let nodes = Arc::new(Nodes::new(&options.url, options.response)?);
+        let nodes = Arc::new(Nodes::new(&options.url, &options.tls, options.response)?);
         let thread = Thread::start().map_err(Error::NoThread)?;
         let asked = Arc::clone(&nodes);
         thread.run(async move { crate::fitness::check(&asked).await }).await?;

@@ -12,6 +12,7 @@ mod set;
 mod shared;
 mod store_time;
 mod thread;
+mod tls;
 mod way;
 
 pub use error::Error;

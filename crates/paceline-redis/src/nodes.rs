@@ -17,6 +17,7 @@ use redis::{ConnectionInfo, IntoConnectionInfo as _, ProtocolVersion, Value};
 use crate::error::Error;
 use crate::line::{Counts, Line};
 use crate::scripts::Scripts;
+use crate::tls::Tls;
 use told::{beside, shards, split};
 
 pub(crate) struct Nodes {
@@ -36,11 +37,11 @@ impl fmt::Debug for Nodes {
 }
 
 impl Nodes {
-    pub(crate) fn new(url: &str, timeout: Duration) -> Result<Self, Error> {
+    pub(crate) fn new(url: &str, tls: &Tls, timeout: Duration) -> Result<Self, Error> {
         let info = url.into_connection_info().map_err(|error| Error::Url { why: error.to_string() })?;
         let settings = info.redis_settings().clone().set_protocol(ProtocolVersion::RESP3);
         let tcp = info.tcp_settings().clone().set_nodelay(true);
-        let info = info.set_redis_settings(settings).set_tcp_settings(tcp);
+        let info = tls.of(info.set_redis_settings(settings).set_tcp_settings(tcp))?;
         let counts = Arc::<Counts>::default();
         let named = Arc::new(Line::new(info, timeout, Arc::clone(&counts))?);
         Ok(Self { named, others: Mutex::default(), timeout, counts, scripts: Scripts::new() })
@@ -140,7 +141,7 @@ mod tests {
 
     #[test]
     fn all_nodes_are_asked_in_turn() {
-        let nodes = Nodes::new("redis://named:7000", Duration::from_secs(1)).unwrap();
+        let nodes = Nodes::new("redis://named:7000", &Tls::default(), Duration::from_secs(1)).unwrap();
         assert_eq!(nodes.after(&nodes.named).address, "named:7000", "there is one");
         for host in ["a", "z"] {
             let line = nodes.line(beside(nodes.named.info(), host, 7000)).unwrap();

@@ -9,6 +9,7 @@ use paceline_replica::limits::Limits;
 
 use crate::error::Error;
 use crate::handle::Redis;
+use crate::tls::Tls;
 
 /// What becomes of a limit while the store is away. None of these turns into another by itself.
 ///
@@ -25,8 +26,9 @@ pub enum Outage {
     Open,
     /// This client keeps the limit alone, with a share that is safe whatever the others do, if all know as much as it
     /// does: `amount / members` of a rate, rounded down, less all that everybody is known to have used of the window, and
-    /// as much of a burst; of a resource what it holds and an equal part of what was free. A share of nothing (less than
-    /// a unit; a leaky bucket that is shared) grants nothing. What is used is charged afterwards.
+    /// as much of a burst; of a resource what it holds and an equal part of what was free, while what was just on its way
+    /// back is nobody's. A share of nothing (less than a unit; a leaky bucket that is shared) grants nothing. What is used
+    /// is charged afterwards.
     Local,
 }
 
@@ -41,6 +43,7 @@ pub enum Outage {
 /// | [`outage`](Self::outage), [`when_away`](Self::when_away) | [`Outage::Closed`] | |
 /// | [`prefetch_hold`](Self::prefetch_hold) | 100 ms | 1 ms to half a lease |
 /// | [`forget_after`](Self::forget_after) | 40 days | a lease to 1,000 days |
+/// | `root_certificates`, `client_certificate` (feature `tls`) | what this system trusts, none | PEM |
 ///
 /// ```no_run
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), paceline_redis::Error> {
@@ -59,12 +62,13 @@ pub struct Options {
     pub(crate) outages: HashMap<String, Outage>,
     pub(crate) hold: Duration,
     pub(crate) forget: Duration,
+    pub(crate) tls: Tls,
 }
 
-/// Without the URL, which may hold a password.
+/// Without the URL, which may hold a password, and without certificates.
 impl fmt::Debug for Options {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { url: _, prefix, lease, response, prefetch, hold, forget, outage, outages } = self;
+        let Self { url: _, tls: _, prefix, lease, response, prefetch, hold, forget, outage, outages } = self;
         let mut shown = f.debug_struct("Options");
         shown.field("prefix", prefix).field("lease", lease).field("response_timeout", response);
         shown.field("prefetch", prefetch).field("prefetch_hold", hold);
@@ -78,7 +82,8 @@ impl Options {
         let (prefix, lease, response) = ("paceline".to_owned(), Duration::from_secs(20), Duration::from_secs(1));
         let (hold, outage, outages) = (Duration::from_millis(100), Outage::Closed, HashMap::new());
         let forget = Duration::from_secs(40 * 24 * 60 * 60);
-        Self { url: url.to_owned(), prefix, lease, response, prefetch: 0, hold, forget, outage, outages }
+        let (url, prefetch, tls) = (url.to_owned(), 0, Tls::default());
+        Self { url, prefix, lease, response, prefetch, hold, forget, outage, outages, tls }
     }
 
     /// What the names of all keys begin with: those who share a set have to name the same.
@@ -148,6 +153,24 @@ impl Options {
     /// What becomes of limits while the store is away that [`when_away`](Self::when_away) does not name.
     pub fn outage(mut self, outage: Outage) -> Self {
         self.outage = outage;
+        self
+    }
+
+    /// Trusts servers that are certified by one of these (PEM), instead of those that this system trusts, for `rediss://…`.
+    ///
+    /// Without them those are trusted whose certificates the system keeps, or, where they are set, those in the file that
+    /// the environment variable `SSL_CERT_FILE` names and in the directories of `SSL_CERT_DIR`.
+    #[cfg(feature = "tls")]
+    pub fn root_certificates(mut self, pem: impl Into<Vec<u8>>) -> Self {
+        self.tls.roots = Some(pem.into());
+        self
+    }
+
+    /// Shows the server this certificate, with what it is certified by, if that is asked for (`tls-auth-clients`, which is
+    /// Redis' default). Both are PEM.
+    #[cfg(feature = "tls")]
+    pub fn client_certificate(mut self, certificate: impl Into<Vec<u8>>, key: impl Into<Vec<u8>>) -> Self {
+        self.tls.client = Some((certificate.into(), key.into()));
         self
     }
 

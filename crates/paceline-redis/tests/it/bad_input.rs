@@ -8,13 +8,13 @@ use paceline_testkit::redis::Server;
 
 use crate::support::{options, set, soon};
 
-fn says(message: &str, parts: &[&str]) {
+pub(crate) fn says(message: &str, parts: &[&str]) {
     for part in parts {
         assert!(message.contains(part), "{part:?} is not in: {message}");
     }
 }
 
-async fn refusal(url: &str) -> String {
+pub(crate) async fn refusal(url: &str) -> String {
     Redis::options(url).response_timeout(Duration::from_millis(300)).connect().await.expect_err("no use").to_string()
 }
 
@@ -100,7 +100,7 @@ async fn a_user_who_may_not_is_told_what_to_allow() {
     says(&error, &["does not allow this user", "allow scripts, channels and keys"]);
 }
 
-async fn soon_err(set: &LimitSet) -> String {
+pub(crate) async fn soon_err(set: &LimitSet) -> String {
     let told = tokio::time::timeout(Duration::from_secs(5), set.acquire(())).await.expect("it does not hang");
     told.expect_err("it is not to be had").to_string()
 }
@@ -117,7 +117,7 @@ async fn a_store_without_memory_is_told_in_real_time() {
     let server = Server::start();
     let set = set(&server, |set| set.concurrency(2)).await;
     let held = soon(set.acquire(())).await;
-    server.ask(&["CONFIG", "SET", "maxmemory", "1mb"]);
+    server.ask(&["CONFIG", "SET", "maxmemory", "1"]);
     let new =
         LimitSet::builder("new").concurrency(1).backend(options(&server).connect().await.unwrap()).build().unwrap();
     let told = tokio::time::timeout(Duration::from_secs(5), new.acquire(())).await.expect("it does not hang");

@@ -14,3 +14,5 @@ mod prefetch;
 mod sharing;
 mod support;
 mod torn;
+#[cfg(feature = "tls")]
+mod tls;
