@@ -48,6 +48,21 @@ async fn a_journal_is_cut_and_who_was_away_takes_an_image_in_real_time() {
 }
 
 #[tokio::test]
+async fn who_joins_right_after_an_image_goes_on_in_real_time() {
+    let server = Server::start();
+    let one = set(&server.url()).await;
+    let field = |name| server.ask(&["HGET", "{paceline:set}:head", name]);
+    // What covers all that there is, and not just nothing.
+    while field("image_at") == "0" || field("image_at") != field("tail") {
+        soon(one.acquire(())).await.release().await.unwrap();
+    }
+    let before = one.snapshot().granted;
+    let late = set(&server.url()).await;
+    drop(soon(late.acquire(())).await);
+    assert_eq!(late.snapshot().granted, before + 1);
+}
+
+#[tokio::test]
 async fn a_slow_link_grants_each_once_in_real_time() {
     let server = Server::start();
     let link = Delaying::before(server.address());
