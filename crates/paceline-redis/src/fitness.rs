@@ -22,6 +22,9 @@ pub(crate) async fn check(nodes: &Nodes) -> Result<(), Error> {
         let address = &line.address;
         tracing::warn!(%address, policy, "Redis may take away what is shared when memory is short; set `noeviction`");
     }
+    if field("loading") == Some("1") {
+        return Err(Error::Busy { address: line.address.clone(), said: "it is loading what it keeps".to_owned() });
+    }
     // A replica in a cluster says who has what, like any other node.
     if field("cluster_enabled") == Some("1") {
         nodes.learn(line).await?;

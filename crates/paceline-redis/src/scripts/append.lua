@@ -27,6 +27,8 @@ local function whole(n) return string.format('%.0f', n) end
 local expires, keep = tonumber(head[5]), tonumber(ARGV[9])
 local put_off = now / 1000 + keep > expires
 if put_off then expires = now / 1000 + 1.25 * keep end
+-- First, since a store without memory refuses this and not what comes next: so it refuses all.
+redis.call('HSET', KEYS[1], 'now', whole(now))
 
 local function add(member, number, operations)
   tail = tail + 1
@@ -70,7 +72,7 @@ if present then
 end
 -- An image is known by the entry that it ends with.
 if torn and tail == base then add(0, 0, '') end
-redis.call('HSET', KEYS[1], 'tail', whole(tail), 'now', whole(now))
+redis.call('HSET', KEYS[1], 'tail', whole(tail))
 -- A journal begins to exist with its first entry.
 if put_off or (tail > base and base == tonumber(head[2])) then
   redis.call('HSET', KEYS[1], 'expires', whole(expires))

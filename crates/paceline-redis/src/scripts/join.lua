@@ -33,6 +33,8 @@ end
 if torn or lost or not head[1] then
   if ARGV[12] == '' then return {'none', now} end
   now = math.max(now, tonumber(ARGV[13]), tonumber(head[5] or 0))
+  -- First, since a store without memory refuses this and not what comes after a write.
+  redis.call('HSET', KEYS[1], 'now', whole(now))
   redis.call('DEL', unpack(KEYS))
   redis.call('HSET', KEYS[1], 'version', ARGV[1], 'limits', ARGV[2], 'incarnation', ARGV[3], 'tail', 0,
     'now', whole(now), 'image_at', 0, 'image', ARGV[12], 'mark', '')

@@ -42,7 +42,9 @@ impl State {
             return;
         };
         let (away, passes) = (error.is_away(), error.is_retryable());
-        let error = BackendError::from(error);
+        let mut error = BackendError::from(error);
+        // What has served will again, be it a replica for now.
+        error.retryable |= away && self.worked;
         let (since, failures, mut backoff) = match self.trouble.take() {
             Some(before) if before.away == away => (before.since, before.failures + 1, before.backoff),
             Some(before) => (before.since, 1, before.backoff),
@@ -66,7 +68,7 @@ impl State {
     pub(super) fn give_up(&mut self, now: Instant) -> Option<Instant> {
         let trouble = self.trouble.as_ref()?;
         let (error, since) = (trouble.error.clone(), trouble.since);
-        let patience = if error.retryable { self.response } else { Duration::ZERO };
+        let patience = if trouble.away { self.response } else { Duration::ZERO };
         let mut next = None;
         // Who waits for a set that was there waits for its return; what is wrong, or was never there, is told.
         if !(trouble.away && self.worked) {
@@ -96,7 +98,7 @@ impl State {
 impl Trouble {
     /// Whether it is more than a moment's.
     pub(super) fn lasts(&self, now: Instant, response: Duration) -> bool {
-        !self.error.retryable || now.saturating_duration_since(self.since) >= response
+        !self.away || now.saturating_duration_since(self.since) >= response
     }
 }
 

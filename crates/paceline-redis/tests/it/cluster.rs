@@ -9,14 +9,11 @@ use paceline_testkit::conformance;
 use paceline_testkit::redis::{Cluster, Server};
 
 use crate::conformance::Fresh;
-use crate::policies::{AMOUNT, Load, granted, within_limits_noted};
+use crate::load::{AMOUNT, Load};
 use crate::support::{LEASE, options, set, soon, until};
 
 /// What all keys of the set that [`set`] makes begin with.
 const SET: &str = "{paceline:set}";
-
-/// How much later than it was granted somebody may take note of it: as late as whoever hears nothing asks.
-const LATE: Duration = Duration::from_millis(250);
 
 fn described(set: LimitSetBuilder) -> LimitSetBuilder {
     set.calls(Quota::per_hour(10).burst(10)).concurrency(2)
@@ -102,7 +99,7 @@ async fn a_slot_that_moves_under_load_takes_its_set_along_in_real_time() {
     let cluster = Cluster::start();
     let from = cluster.owner(SET);
     let urls = [0, 1, 2].map(|node| cluster[node].url());
-    let load = Load::start(&urls, Outage::Closed).await;
+    let load = Load::start("set", &urls, Outage::Closed, 3).await;
     for to in [(from + 1) % 3, (from + 2) % 3, from] {
         tokio::time::sleep(Duration::from_millis(700)).await;
         let wait = || std::thread::sleep(Duration::from_millis(300));
@@ -112,8 +109,8 @@ async fn a_slot_that_moves_under_load_takes_its_set_along_in_real_time() {
     let moved = Instant::now();
     tokio::time::sleep(Duration::from_millis(2_500)).await;
     let journal = load.end().await;
-    within_limits_noted(LATE, &journal, journal[0].0, Instant::now());
-    let last = granted(&journal, moved + Duration::from_millis(500), moved + Duration::from_millis(2_500));
+    journal.within_limits(journal.first(), Instant::now());
+    let last = journal.granted(moved + Duration::from_millis(500), moved + Duration::from_millis(2_500));
     assert!(last >= AMOUNT * 3 / 2, "it goes on: {last} in two seconds");
 }
 
@@ -123,7 +120,7 @@ async fn failover(policy: Outage, take: impl FnOnce(&mut Server), give: impl FnO
     let owner = cluster.owner(SET);
     // It is the one that was named, too.
     let urls = [owner, (owner + 1) % 3, owner + 3].map(|node| cluster[node].url());
-    let load = Load::start(&urls, policy).await;
+    let load = Load::start("set", &urls, policy, 3).await;
     tokio::time::sleep(Duration::from_millis(1_500)).await;
     take(&mut cluster[owner]);
     let taken = Instant::now();
@@ -135,8 +132,8 @@ async fn failover(policy: Outage, take: impl FnOnce(&mut Server), give: impl FnO
     give(&mut cluster[owner]);
     tokio::time::sleep(Duration::from_secs(4)).await;
     let journal = load.end().await;
-    within_limits_noted(LATE, &journal, journal[0].0, Instant::now());
-    let last = granted(&journal, back + Duration::from_millis(2_500), back + Duration::from_millis(4_500));
+    journal.within_limits(journal.first(), Instant::now());
+    let last = journal.granted(back + Duration::from_millis(2_500), back + Duration::from_millis(4_500));
     assert!(last >= AMOUNT * 3 / 2, "it goes on: {last} in two seconds");
 }
 

@@ -5,7 +5,9 @@ mod bad_input;
 mod cluster;
 mod conformance;
 mod expiry;
+mod failover;
 mod histories;
+mod load;
 mod long;
 mod member;
 mod outages;
@@ -16,3 +18,4 @@ mod support;
 mod torn;
 #[cfg(feature = "tls")]
 mod tls;
+mod unable;
