@@ -1,7 +1,8 @@
 //! What a journal is made of: batches of operations, each with the store's instant and whose it is.
 //!
 //! An entry is words of eight bytes, little endian: microseconds of the store's clock, the member, the number of its
-//! batch, and the operations. News of an entry have the incarnation of the set and the entry's number before it.
+//! batch, and the operations. News of an entry have the incarnation of the set and the entry's number before it. News of a
+//! member that joins have the number zero and how many there are then.
 
 use paceline_core::Time;
 use paceline_core::image::{Image, Words};
@@ -38,18 +39,28 @@ impl Entry {
     }
 }
 
-/// An entry that was just written.
+/// What the store has just told all who listen.
 pub(crate) struct News<'a> {
     pub(crate) incarnation: &'a [u8],
-    pub(crate) number: u64,
-    pub(crate) entry: &'a [u8],
+    pub(crate) what: What<'a>,
+}
+
+pub(crate) enum What<'a> {
+    /// An entry was written, with this number.
+    Entry(u64, &'a [u8]),
+    /// Somebody has joined, and there are so many now.
+    Members(u64),
 }
 
 impl<'a> News<'a> {
     pub(crate) fn read(bytes: &'a [u8]) -> Option<Self> {
         let (incarnation, rest) = bytes.split_at_checked(NAME)?;
-        let (number, entry) = rest.split_at_checked(8)?;
-        Some(Self { incarnation, number: u64::from_le_bytes(number.try_into().ok()?), entry })
+        let (number, rest) = rest.split_at_checked(8)?;
+        let what = match u64::from_le_bytes(number.try_into().ok()?) {
+            0 => What::Members(u64::from_le_bytes(rest.try_into().ok()?)),
+            number => What::Entry(number, rest),
+        };
+        Some(Self { incarnation, what })
     }
 }
 

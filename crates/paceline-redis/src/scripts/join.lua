@@ -53,7 +53,10 @@ if redis.call('EXISTS', KEYS[3]) == 0 then
   end
 end
 if ARGV[5] == '0' and redis.call('ZSCORE', KEYS[3], ARGV[4]) then return {'taken'} end
-redis.call('ZADD', KEYS[3], whole(now + lease), ARGV[4])
+local is_new = redis.call('ZADD', KEYS[3], whole(now + lease), ARGV[4]) == 1
+local count = redis.call('ZCARD', KEYS[3])
+-- No entry has the number zero: the others, whose shares it makes smaller, hear of it and need not ask.
+if is_new then redis.call('PUBLISH', ARGV[7], head[3] .. struct.pack('<I8I8', 0, count)) end
 -- All keys at one instant, so that no part is left of what has expired.
 local expires = math.max(tonumber(head[9]), now / 1000 + 1.25 * tonumber(ARGV[8]))
 redis.call('HSET', KEYS[1], 'now', whole(now), 'expires', whole(expires))
@@ -61,7 +64,7 @@ for _, key in ipairs(KEYS) do redis.call('PEXPIREAT', key, whole(expires)) end
 
 local tail, image_at = tonumber(head[4]), tonumber(head[6])
 local base = tail - redis.call('LLEN', KEYS[2])
-local reply = {'in', head[3], now, tail, image_at, base, redis.call('ZCARD', KEYS[3]), head[7], head[8]}
+local reply = {'in', head[3], now, tail, image_at, base, count, head[7], head[8]}
 if tail > image_at then
   for _, entry in ipairs(redis.call('LRANGE', KEYS[2], image_at - tail, -1)) do reply[#reply + 1] = entry end
 end

@@ -9,7 +9,7 @@ use paceline_replica::{Effect, Op, Replica, Verdict};
 use super::batch::{Tag, Todo, tell};
 use super::own::Permit;
 use super::state::{Seen, State};
-use crate::entry::{self, Entry, News};
+use crate::entry::{self, Entry, News, What};
 use crate::scripts::Told;
 use crate::store_time::StoreTime;
 
@@ -35,7 +35,7 @@ impl State {
         let mut time = StoreTime::new();
         time.answered(asked, now, stamp);
         let (number, mark, image_at, members) = (told.image_at, told.mark, told.image_at, told.members);
-        self.seen = Some(Seen { replica, incarnation, number, mark, image_at, members, time });
+        self.seen = Some(Seen { replica, incarnation, number, mark, image_at, members, joined: None, time });
         self.apply_all(told)?;
         (self.joined, self.known) = (true, true);
         self.renewed = asked;
@@ -47,7 +47,9 @@ impl State {
         let stamp = entry::instant(told.now).ok_or("its time makes no sense")?;
         let Some(seen) = &mut self.seen else { return Ok(()) };
         seen.time.answered(asked, now, stamp);
-        (seen.image_at, seen.members) = (told.image_at, told.members);
+        // An answer can be read after news that came behind it.
+        let joined = seen.joined.take_if(|(heard, _)| *heard >= asked).map_or(0, |(_, count)| count);
+        (seen.image_at, seen.members) = (told.image_at, told.members.max(joined));
         self.renewed = asked;
         if !told.image.is_empty() && told.image_at > seen.number {
             let replica = self.read(&told.image)?;
@@ -94,10 +96,17 @@ impl State {
         // What is none calls who has seen all.
         let Some(news) = News::read(payload) else { return self.fetch() };
         let Some(seen) = self.seen.as_mut().filter(|seen| seen.incarnation == news.incarnation) else { return };
-        if let Some(stamp) = news.entry.first_chunk().map(|word| u64::from_le_bytes(*word)).and_then(entry::instant) {
+        let (number, entry) = match news.what {
+            What::Entry(number, entry) => (number, entry),
+            What::Members(count) => {
+                (seen.members, seen.joined) = (count, Some((now, count)));
+                return;
+            }
+        };
+        if let Some(stamp) = entry.first_chunk().map(|word| u64::from_le_bytes(*word)).and_then(entry::instant) {
             seen.time.heard(now, stamp);
         }
-        if let Err(damage) = self.apply(news.number, news.entry) {
+        if let Err(damage) = self.apply(number, entry) {
             self.damage = Some(damage);
         }
         // Others' doings are most of the news, and seldom give us something to do.

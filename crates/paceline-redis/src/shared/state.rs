@@ -83,6 +83,8 @@ pub(super) struct Seen {
     pub(super) mark: Option<Mark>,
     pub(super) image_at: u64,
     pub(super) members: u64,
+    /// When somebody was last heard to have joined, and how many there were then.
+    pub(super) joined: Option<(Instant, u64)>,
     pub(super) time: StoreTime,
 }
 
@@ -165,7 +167,7 @@ impl State {
     }
 
     pub(crate) fn change(&mut self, change: Change) -> Result<(), BackendError> {
-        if let Some(trouble) = self.trouble.as_ref().filter(|trouble| !trouble.error.retryable) {
+        if let Some(trouble) = self.trouble.as_ref().filter(|trouble| !trouble.away) {
             return Err(trouble.error.clone());
         }
         let op = match change {

@@ -82,7 +82,7 @@ async fn a_store_that_forgets_all_under_load_grants_nothing_twice_in_real_time()
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_store_that_takes_single_keys_away_under_load_grants_nothing_twice_in_real_time() {
     let server = Server::start();
-    let load = Load::start(&vec![server.url(); MEMBERS], Outage::Closed).await;
+    let load = Load::start("set", &vec![server.url(); MEMBERS], Outage::Closed, 3).await;
     for _ in 0..4 {
         for part in ["head", "journal", "members"] {
             tokio::time::sleep(Duration::from_millis(170)).await;

@@ -2,11 +2,11 @@
 
 use std::time::{Duration, Instant};
 
-use paceline::{Error, LimitSetBuilder, Quota};
+use paceline::{Error, LimitSet, LimitSetBuilder, Quota};
 use paceline_testkit::process::Process;
 use paceline_testkit::redis::Server;
 
-use crate::support::{LEASE, set, soon, until};
+use crate::support::{LEASE, options, set, soon, until};
 
 const AMOUNT: u64 = 100;
 
@@ -40,6 +40,25 @@ async fn two_processes_share_a_bucket_and_a_resource_in_real_time() {
     assert_eq!(snapshot.limit("calls").unwrap().used, 3);
     drop(second);
     until("the end", || set.snapshot().active == 0).await;
+}
+
+#[tokio::test]
+async fn who_joins_is_counted_by_all_without_a_question_in_real_time() {
+    let server = Server::start();
+    let join = async || {
+        let shared = options(&server).lease(Duration::from_secs(60)).connect().await.unwrap();
+        let set = described(1)(LimitSet::builder("set")).backend(shared.clone()).build().unwrap();
+        until("it to join", || set.try_snapshot().is_ok()).await;
+        (shared, set)
+    };
+    let (shared, first) = join().await;
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    let (before, mut others) = (shared.round_trips(), Vec::new());
+    for count in 2..5 {
+        others.push(join().await);
+        until("the news", || first.snapshot().members == count).await;
+    }
+    assert_eq!(shared.round_trips(), before);
 }
 
 #[tokio::test]
