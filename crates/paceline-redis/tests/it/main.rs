@@ -10,6 +10,7 @@ mod histories;
 mod load;
 mod long;
 mod member;
+mod mixed;
 mod outages;
 mod policies;
 mod prefetch;

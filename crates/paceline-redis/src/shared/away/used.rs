@@ -22,11 +22,13 @@ impl Used {
         self.0.push((at, units));
     }
 
-    /// Less was used at an instant than was told.
-    pub(in crate::shared) fn take(&mut self, at: Instant, units: u64) {
+    /// Less was used than was told, at an instant or, of what was corrected before, later. Of later ones the latest are left:
+    /// so nothing is taken for older than it is.
+    pub(in crate::shared) fn take(&mut self, at: Instant, mut units: u64) {
         let place = self.0.partition_point(|(then, _)| *then < at);
-        if let Some((_, there)) = self.0.get_mut(place) {
-            *there = there.saturating_sub(units);
+        for (_, there) in &mut self.0[place..] {
+            let taken = units.min(*there);
+            (*there, units) = (*there - taken, units - taken);
         }
     }
 
@@ -43,6 +45,18 @@ impl Used {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_was_corrected_upwards_can_be_corrected_downwards() {
+        let (began, mut used) = (Instant::now(), Used::default());
+        let at = |second| began + Duration::from_secs(second);
+        used.add(at(1), 3);
+        used.add(at(2), 5);
+        used.take(at(1), 2);
+        used.add(at(3), 4);
+        used.take(at(1), 4);
+        assert_eq!(used.ages(at(3)), [(2, 0), (1, 2), (0, 4)].map(|(age, units)| (Duration::from_secs(age), units)));
+    }
 
     #[test]
     fn nothing_gets_lost_and_nothing_older_where_there_is_much() {
