@@ -17,7 +17,7 @@ use crate::output::{self, Origin};
 use crate::resume::{self, Before};
 use crate::screen::{Screen, count};
 use crate::send::Sender;
-use crate::sharing::{Sharing, Store, settled};
+use crate::sharing::{Sharing, Store, settled, unopened};
 use crate::stop::{self, Cause};
 use crate::time::epoch_ms;
 use crate::{bounds, progress, rehearsal, summary};
@@ -40,11 +40,13 @@ pub(crate) fn run(job: Job, screen: Screen) -> Result<Exit, Halt> {
 }
 
 /// The quotas, which may be others' as well.
-async fn members(job: &Job) -> Result<(Members, Option<Store>)> {
+async fn members(job: &Job) -> Result<(Members, Option<Store>), Halt> {
     // It goes on while this machine sleeps.
     let clock = Clock::boot();
-    let Some(sharing) = &job.shared else { return Ok((Members::new(job, clock, None)?, None)) };
-    let store = Store::open(sharing).await?;
+    let Some(sharing) = &job.shared else {
+        return Ok((Members::new(job, clock, None).map_err(anyhow::Error::new)?, None));
+    };
+    let store = Store::open(sharing).await.map_err(unopened)?;
     let members = Members::new(job, clock, Some(&store)).map_err(|error| store.refused(&error))?;
     for member in members.iter() {
         // Others may have made it, with other limits.

@@ -8,7 +8,7 @@ use std::fmt;
 use serde::Deserialize;
 
 pub(crate) use look::{Look, Set, Watch};
-pub(crate) use store::{Cleared, Store, settled};
+pub(crate) use store::{Cleared, Store, settled, unopened};
 
 /// Names the Redis to share over, where nothing else does.
 const REDIS: &str = "PACELINE_REDIS_URL";

@@ -156,7 +156,8 @@ pub(crate) struct LimitArgs {
     ///
     /// redis://USER:PASSWORD@HOST:PORT/DB, of which HOST is enough, rediss://… for TLS, or unix:///PATH; any node of a cluster.
     /// A password is better told by the environment variable, since other users of this machine can see what a command was
-    /// given.
+    /// given. Over TLS those are trusted whom this system trusts; others by SSL_CERT_FILE, a file of certificates that takes
+    /// the place of the system's, or SSL_CERT_DIR, directories of such files, or both together.
     #[arg(long, value_name = "URL", conflicts_with = "rehearse")]
     pub(crate) redis: Option<RedisUrl>,
 }

@@ -1,5 +1,6 @@
 //! Where shared quotas live: in memory that the processes of this machine share, or in a Redis.
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -9,6 +10,7 @@ use paceline_redis::Redis;
 use paceline_shm::Shm;
 
 use super::Sharing;
+use crate::exit::{Exit, Halt};
 
 /// What is shared under a name, opened.
 #[derive(Clone, Debug)]
@@ -107,13 +109,14 @@ impl Store {
     }
 
     /// Why such a set cannot be had, and what can be done about what is there.
-    pub(crate) fn refused(&self, error: &paceline::Error) -> Error {
+    pub(crate) fn refused(&self, error: &paceline::Error) -> Halt {
         let why = match error {
+            paceline::Error::Backend { message, retryable: true, .. } => return later(message),
             paceline::Error::Backend { message, .. } => message.clone(),
             other => other.to_string(),
         };
         let flags = self.sharing.flags();
-        anyhow!("{why}\n`paceline status {flags}` shows what is shared, and with --reset clears it")
+        anyhow!("{why}\n`paceline status {flags}` shows what is shared, and with --reset clears it").into()
     }
 
     /// Waits until what was given back and changed so far has come to where others see it. Where that does not come to
@@ -144,6 +147,17 @@ impl Store {
         let Some(limits) = limits else { return Ok(None) };
         Ok(Some((self.remote().open(set, &limits)?, limits)))
     }
+}
+
+/// Why a store cannot be opened, and whether it may be later.
+pub(crate) fn unopened(error: Error) -> Halt {
+    let redis = error.downcast_ref().is_some_and(paceline_redis::Error::is_retryable);
+    let machine = error.downcast_ref().is_some_and(paceline_shm::Error::is_retryable);
+    if redis || machine { later(&error) } else { error.into() }
+}
+
+fn later(why: &impl fmt::Display) -> Halt {
+    Halt::new(Exit::Stopped, anyhow!("{why}\nnothing was sent; once that is mended, run the same command again"))
 }
 
 /// How a set stands, once that can be told.

@@ -10,6 +10,8 @@ use paceline_mock::{Latency, LimitKey, MockConfig, MockLimit};
 use paceline_testkit::redis::Server;
 use serde_json::Value;
 
+mod reached;
+
 use crate::support::{
     Ended, Job, Provider, assert_each_once, begin, end, ids, line, paceline, results, succeeded, wait,
 };
