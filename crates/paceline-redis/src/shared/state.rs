@@ -167,7 +167,7 @@ impl State {
     }
 
     pub(crate) fn change(&mut self, change: Change) -> Result<(), BackendError> {
-        if let Some(trouble) = self.trouble.as_ref().filter(|trouble| !trouble.away) {
+        if let Some(trouble) = self.trouble.as_ref().filter(|trouble| !trouble.passes) {
             return Err(trouble.error.clone());
         }
         let op = match change {

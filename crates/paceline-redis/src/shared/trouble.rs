@@ -22,6 +22,8 @@ pub(super) struct Trouble {
     pub(super) error: BackendError,
     /// Whether that says it is away.
     pub(super) away: bool,
+    /// Whether it passes by itself, for all that is known: what is wrong lasts.
+    pub(super) passes: bool,
     pub(super) since: Instant,
     pub(super) again: Instant,
     /// Failures in a row.
@@ -41,7 +43,8 @@ impl State {
             }
             return;
         };
-        let (away, passes) = (error.is_away(), error.is_retryable());
+        let away = error.is_away();
+        let passes = away || error.is_retryable();
         let mut error = BackendError::from(error);
         // What has served will again, be it a replica for now.
         error.retryable |= away && self.worked;
@@ -51,12 +54,12 @@ impl State {
             None => (now, 1, backoff()),
         };
         // Drawn here: its own jitter adds to the delay instead of drawing from it.
-        let delay = if passes || away { backoff.next().unwrap_or(LATEST) } else { LATEST };
+        let delay = if passes { backoff.next().unwrap_or(LATEST) } else { LATEST };
         let again = now + delay.mul_f64(rand::rng().random_range(0.5..1.0));
         if failures == if away { FAILURES } else { 1 } {
             tracing::warn!(set = %self.name, %error, "the store of shared limits cannot be used");
         }
-        self.trouble = Some(Trouble { error, away, since, again, failures, backoff });
+        self.trouble = Some(Trouble { error, away, passes, since, again, failures, backoff });
         match &mut self.away {
             Some(away) => away.over = false,
             None if away && failures >= FAILURES => self.go_away(now),
@@ -68,7 +71,7 @@ impl State {
     pub(super) fn give_up(&mut self, now: Instant) -> Option<Instant> {
         let trouble = self.trouble.as_ref()?;
         let (error, since) = (trouble.error.clone(), trouble.since);
-        let patience = if trouble.away { self.response } else { Duration::ZERO };
+        let patience = if trouble.passes { self.response } else { Duration::ZERO };
         let mut next = None;
         // Who waits for a set that was there waits for its return; what is wrong, or was never there, is told.
         if !(trouble.away && self.worked) {
@@ -98,7 +101,7 @@ impl State {
 impl Trouble {
     /// Whether it is more than a moment's.
     pub(super) fn lasts(&self, now: Instant, response: Duration) -> bool {
-        !self.away || now.saturating_duration_since(self.since) >= response
+        !self.passes || now.saturating_duration_since(self.since) >= response
     }
 }
 

@@ -16,7 +16,7 @@ mod policies;
 mod prefetch;
 mod sharing;
 mod support;
-mod torn;
 #[cfg(feature = "tls")]
 mod tls;
+mod torn;
 mod unable;
