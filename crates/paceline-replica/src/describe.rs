@@ -8,7 +8,7 @@ use crate::limits::Limits;
 #[must_use]
 pub fn difference(known: &Limits, wanted: &Limits) -> Option<String> {
     let keys = |limits: &Limits| {
-        let keys: Vec<_> = limits.iter().map(|(key, _)| format!("`{key}`")).collect();
+        let keys: Vec<_> = limits.iter().map(|(key, _)| quoted(key)).collect();
         if keys.is_empty() { "none".to_owned() } else { keys.join(", ") }
     };
     let (ours, theirs) = (keys(wanted), keys(known));
@@ -21,8 +21,13 @@ pub fn difference(known: &Limits, wanted: &Limits) -> Option<String> {
         if there == here {
             (there, here) = (format!("{known:?}"), format!("{wanted:?}"));
         }
-        format!("`{key}` is {there} there, {here} here")
+        format!("{} is {there} there, {here} here", quoted(key))
     })
+}
+
+/// What is read from elsewhere may hold anything, and is shown on terminals.
+fn quoted(key: &str) -> String {
+    format!("`{}`", key.escape_debug())
 }
 
 fn brief(spec: &LimitSpec) -> String {
