@@ -32,4 +32,4 @@ pub use replica::{Effect, Replica, Verdict};
 
 /// To be raised with every change of what a record or an image means, of core's images and decisions too: members that
 /// know different versions must not share.
-pub const VERSION: u64 = 3;
+pub const VERSION: u64 = 4;

@@ -18,7 +18,7 @@ pub enum Error {
     )]
     NotSupported,
     /// A name that is no name of a directory.
-    #[error("`{name}` cannot name shared limits; use 1 to 100 letters, digits, `-`, `_` and `.`, not a `.` first")]
+    #[error("`{}` cannot name shared limits; use 1 to 100 letters, digits, `-`, `_` and `.`, not a `.` first", .name.escape_debug())]
     Name {
         /// The name given.
         name: String,
@@ -83,7 +83,8 @@ pub enum Error {
     },
     /// The set is shared with other limits.
     #[error(
-        "`{set}` is shared with other limits: {what}; give all processes the same, use another name, or remove {path:?} once no process uses it"
+        "`{}` is shared with other limits: {what}; give all processes the same, use another name, or remove {path:?} once no process uses it",
+        .set.escape_debug()
     )]
     Limits {
         /// The set.
@@ -94,7 +95,7 @@ pub enum Error {
         path: PathBuf,
     },
     /// More limits than shared memory keeps.
-    #[error("`{set}` has {count} limits; shared memory keeps up to {most} in a set")]
+    #[error("`{}` has {count} limits; shared memory keeps up to {most} in a set", .set.escape_debug())]
     TooManyLimits {
         /// The set.
         set: String,
@@ -111,8 +112,26 @@ pub enum Error {
         /// What is wrong.
         why: &'static str,
     },
+    /// What is shared was taken away while this process used it: others that come would share something else.
+    #[error(
+        "{path:?} was removed or replaced while this process shared limits by it, so others may not keep them together with it any more; end all processes that share them and start them again (where a logout removes such files, as `RemoveIPC=yes` of systemd-logind does, choose a directory elsewhere by `PACELINE_SHM_DIR`)"
+    )]
+    Removed {
+        /// The file.
+        path: PathBuf,
+    },
+    /// This process's seat was given away, so others take it for gone.
+    #[error(
+        "{path:?} does not know this process any more, though it lives: somebody has changed that file, and what this process held is given to others; end all processes that share it, remove that directory, and start them again"
+    )]
+    Unseated {
+        /// The file.
+        path: PathBuf,
+    },
     /// Every seat is taken.
-    #[error("{most} processes share {path:?} already, which is all that can; end one, or share over Redis")]
+    #[error(
+        "{most} handles share {path:?} already, which is all that can; end a process, clone handles where one process opens several, or share over Redis"
+    )]
     Full {
         /// The directory.
         path: PathBuf,
@@ -121,7 +140,8 @@ pub enum Error {
     },
     /// As many wait as there is room for.
     #[error(
-        "{most} demands wait in `{set}` already, which is all that its shared memory has room for; try again later, or give it room by `Options::waiting`"
+        "{most} demands wait in `{}` already, which is all that its shared memory has room for; try again later, or give it room by `Options::waiting`",
+        .set.escape_debug()
     )]
     TooManyWait {
         /// The set.
@@ -131,7 +151,8 @@ pub enum Error {
     },
     /// Somebody has the lock and neither goes on nor dies.
     #[error(
-        "process {pid} has held the lock of `{set}` for {held:?} and lives: it may be stopped; let it continue, or end it"
+        "process {pid} has held the lock of `{}` for {held:?} and lives: it may be stopped; let it continue, or end it",
+        .set.escape_debug()
     )]
     Stuck {
         /// The set.
@@ -153,7 +174,7 @@ pub enum Error {
         count: usize,
     },
     /// The system gave no thread to keep the time.
-    #[error("cannot wait: {0}; let the system have more threads")]
+    #[error("cannot keep the time: {0}; let the system have more threads")]
     NoThread(io::Error),
 }
 

@@ -11,6 +11,7 @@ use std::path::Path;
 use std::sync::atomic::Ordering;
 
 use crate::error::Error;
+use crate::link::Link;
 use crate::map::Mapping;
 use crate::place::failed;
 
@@ -52,6 +53,13 @@ impl Era {
     }
 }
 
+/// A file as it was found.
+pub(crate) struct Found {
+    pub(crate) map: Mapping,
+    pub(crate) file: File,
+    pub(crate) link: Link,
+}
+
 /// A file to be made or found.
 pub(crate) struct Wanted<'a> {
     pub(crate) path: &'a Path,
@@ -61,7 +69,7 @@ pub(crate) struct Wanted<'a> {
 
 impl Wanted<'_> {
     /// The file, made by `fill` with `words` words if there is none.
-    pub(crate) fn open_or_make(&self, words: usize, fill: impl FnOnce(&Mapping)) -> Result<Mapping, Error> {
+    pub(crate) fn open_or_make(&self, words: usize, fill: impl FnOnce(&Mapping)) -> Result<Found, Error> {
         match self.open() {
             Err(Error::Io { said, .. }) if said.kind() == io::ErrorKind::NotFound => {}
             found => return found,
@@ -71,7 +79,7 @@ impl Wanted<'_> {
     }
 
     /// The file, if it is what it should be.
-    pub(crate) fn open(&self) -> Result<Mapping, Error> {
+    pub(crate) fn open(&self) -> Result<Found, Error> {
         let path = self.path;
         let file = OpenOptions::new().read(true).write(true).custom_flags(NOFOLLOW).open(path);
         let file = file.map_err(failed("opening", path))?;
@@ -101,7 +109,7 @@ impl Wanted<'_> {
         if word(CLOCK_AT) != self.era.clock {
             return Err(Error::Clock { path: path.to_owned(), when: "in another time namespace (another container)" });
         }
-        Ok(map)
+        Ok(Found { map, file, link: Link::new(path, &found) })
     }
 
     fn make(&self, words: usize, fill: impl FnOnce(&Mapping)) -> Result<(), Error> {
@@ -148,7 +156,8 @@ fn reserve(mut file: &File, words: usize) -> io::Result<()> {
     }
 }
 
-const NOFOLLOW: i32 = rustix::fs::OFlags::NOFOLLOW.bits() as i32;
+/// Not followed: what is shared lies where its path says, or a link could lead anywhere.
+pub(crate) const NOFOLLOW: i32 = rustix::fs::OFlags::NOFOLLOW.bits() as i32;
 
 /// Tells drafts of one process apart.
 fn unique() -> u64 {

@@ -28,9 +28,10 @@ use paceline_replica::limits::{self, Limits};
 use paceline_replica::{Effect, Op, Replica};
 
 use crate::error::Error;
-use crate::file::{Era, HEADER, Wanted};
+use crate::file::{Era, Found, HEADER, Wanted};
+use crate::link::Link;
 use crate::map::Mapping;
-use crate::members::SEATS;
+use crate::seats::SEATS;
 
 const KIND: u64 = u64::from_le_bytes(*b"limits\0\0");
 
@@ -38,6 +39,7 @@ const RING_AT: usize = HEADER;
 const IMAGE_WORDS_AT: usize = HEADER + 1;
 const DESCRIBED_WORDS_AT: usize = HEADER + 2;
 const PLACES_AT: usize = HEADER + 3;
+const BOND_AT: usize = HEADER + 4;
 /// On cache lines of their own, since all members look at them.
 const LOCK_AT: usize = 16;
 const TAIL_AT: usize = 24;
@@ -57,6 +59,7 @@ const IMAGE_HEAD: usize = 2;
 #[derive(Debug)]
 pub(crate) struct Journal {
     map: Mapping,
+    link: Link,
     described: Vec<(Arc<str>, LimitSpec)>,
     images: [usize; 2],
     image_words: usize,
@@ -80,10 +83,12 @@ pub(crate) struct Seen {
 pub(crate) struct Damage(pub(crate) &'static str);
 
 impl Journal {
-    /// The file of a set, made with `first` if there is none. One that is there keeps its own limits.
+    /// The file of a set, made with `first` if there is none. One that is there keeps its own limits. It names members of
+    /// one [`bond`](crate::members::Members::bond) only.
     pub(crate) fn open_or_make(
         path: &Path,
         era: Era,
+        bond: u64,
         limits: &Limits,
         places: usize,
         first: &Replica,
@@ -93,7 +98,7 @@ impl Journal {
         let image_words = image_words(limits.len(), places);
         let words = DESCRIBED_AT + described.len() + 2 * image_words + RING;
         let wanted = Wanted { path, kind: KIND, era };
-        let map = wanted.open_or_make(words, |map| {
+        let found = wanted.open_or_make(words, |map| {
             let sizes = [
                 (RING_AT, RING),
                 (IMAGE_WORDS_AT, image_words),
@@ -101,6 +106,7 @@ impl Journal {
                 (PLACES_AT, places),
             ];
             sizes.into_iter().for_each(|(at, size)| map.word(at).store(size as u64, Ordering::Relaxed));
+            map.word(BOND_AT).store(bond, Ordering::Relaxed);
             let mut image = Vec::new();
             first.write(&mut image);
             let start = DESCRIBED_AT + described.len();
@@ -109,16 +115,16 @@ impl Journal {
             map.word(start).store(image.len() as u64, Ordering::Relaxed);
             map.word(start + 1).store(checksum(&image), Ordering::Relaxed);
         })?;
-        Self::of(map).map_err(|Damage(why)| Error::Damaged { path: path.to_owned(), why })
+        Self::of(found, bond).map_err(|Damage(why)| Error::Damaged { path: path.to_owned(), why })
     }
 
     /// The file of a set that is there.
-    pub(crate) fn open(path: &Path, era: Era) -> Result<Self, Error> {
-        let map = Wanted { path, kind: KIND, era }.open()?;
-        Self::of(map).map_err(|Damage(why)| Error::Damaged { path: path.to_owned(), why })
+    pub(crate) fn open(path: &Path, era: Era, bond: u64) -> Result<Self, Error> {
+        let found = Wanted { path, kind: KIND, era }.open()?;
+        Self::of(found, bond).map_err(|Damage(why)| Error::Damaged { path: path.to_owned(), why })
     }
 
-    fn of(map: Mapping) -> Result<Self, Damage> {
+    fn of(Found { map, link, .. }: Found, bond: u64) -> Result<Self, Damage> {
         let size = |at: usize| usize::try_from(map.checked(at).ok_or(SHORT)?).map_err(|_| SHORT);
         let (ring_words, image_words, described_words) =
             (size(RING_AT)?, size(IMAGE_WORDS_AT)?, size(DESCRIBED_WORDS_AT)?);
@@ -130,10 +136,14 @@ impl Journal {
         if end != map.words().len() || ring_words != RING || image_words <= IMAGE_HEAD {
             return Err(SHORT);
         }
+        if map.word(BOND_AT).load(Ordering::Relaxed) != bond {
+            return Err(Damage("`members` beside it was replaced: it knows others"));
+        }
         let words: Vec<_> = (DESCRIBED_AT..first).map(|at| map.word(at).load(Ordering::Relaxed)).collect();
         let described = limits::read(&mut Words::new(&words)).ok_or(Damage("its limits make no sense"))?;
         Ok(Self {
             map,
+            link,
             described,
             images: [first, second],
             image_words,
@@ -147,6 +157,11 @@ impl Journal {
     /// The limits that it was made with.
     pub(crate) fn described(&self) -> &Limits {
         &self.described
+    }
+
+    /// Where it was found.
+    pub(crate) fn link(&self) -> &Link {
+        &self.link
     }
 
     /// How many can wait.

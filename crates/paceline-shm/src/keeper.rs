@@ -2,12 +2,13 @@
 //!
 //! Futures wait without a thread each, and none of them has to be polled for the others to go on. The thread sleeps on the
 //! bell's futex until something can be decided. The member whose demand stands first wakes exactly then; the others a
-//! little later, should that one be stopped or gone; and all of them twenty times a second, to look after the dead.
+//! little later, should that one be stopped or gone; and all of them twenty times a second, to look after the dead. Once
+//! a second, waiting or not, it looks whether the files are still where others would open them.
 
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
@@ -17,8 +18,8 @@ use crate::shared::{Membership, Shared};
 const GRACE: Duration = Duration::from_millis(20);
 /// How often to look, whatever the time.
 const LOOK: Duration = Duration::from_millis(50);
-/// How long to sleep where nobody waits.
-const REST: Duration = Duration::from_secs(3_600);
+/// How often to look whether the files are still there: for so long both the old and the new may be used.
+const WATCH: Duration = Duration::from_secs(1);
 
 #[derive(Debug)]
 pub(crate) struct Keeper {
@@ -62,7 +63,13 @@ impl Keeper {
         sets.iter().filter_map(Weak::upgrade).collect()
     }
 
-    /// Has the time kept from now on, if it is not: somebody waits.
+    /// Looks whether the files are still there.
+    pub(crate) fn watch(&self, membership: &Membership) {
+        membership.members.link().look();
+        self.sets().iter().for_each(|set| set.journal().link().look());
+    }
+
+    /// Has the time kept from now on, if it is not.
     pub(crate) fn wake(&self) -> io::Result<()> {
         let mut kept = self.kept.lock();
         if !*kept {
@@ -102,17 +109,22 @@ impl Keeper {
 }
 
 fn run(membership: &Weak<Membership>) {
+    let mut watched = Instant::now();
     loop {
         let Some(kept) = membership.upgrade() else { return };
         let heard = kept.members.rings();
         // Before it looks: whoever begins to wait after that look finds it resting and rings.
         kept.keeper.resting.store(true, Ordering::SeqCst);
+        if watched.elapsed() >= WATCH {
+            kept.keeper.watch(&kept);
+            watched = Instant::now();
+        }
         let sleep = kept.keeper.tick(&kept);
         if sleep.is_some() {
             kept.keeper.resting.store(false, Ordering::SeqCst);
         }
         let members = Arc::clone(&kept.members);
         drop(kept);
-        members.sleep(heard, sleep.unwrap_or(REST));
+        members.sleep(heard, sleep.unwrap_or(WATCH));
     }
 }

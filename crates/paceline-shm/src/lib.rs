@@ -20,6 +20,8 @@ mod journal;
 #[cfg(target_os = "linux")]
 mod keeper;
 #[cfg(target_os = "linux")]
+mod link;
+#[cfg(target_os = "linux")]
 mod lock;
 #[cfg(target_os = "linux")]
 mod map;
@@ -28,6 +30,8 @@ mod members;
 mod options;
 #[cfg(target_os = "linux")]
 mod place;
+#[cfg(target_os = "linux")]
+mod seats;
 #[cfg(target_os = "linux")]
 mod shared;
 #[cfg(target_os = "linux")]

@@ -1,29 +1,27 @@
 //! Who shares: a seat for each, that the kernel clears.
 //!
-//! A member takes a seat by an exclusive lock on its file (`flock(2)`), which the kernel drops when the last process that
-//! has it open is gone, however it went: no pids that are used again or mean something else in another namespace. Each
-//! time a seat is taken its *term* rises, so what a former holder left is told from what the present one has.
+//! A member takes a [seat](crate::seats) by a lock that the kernel drops when its process is gone, however it went: no
+//! pids that are used again or mean something else in another namespace. Each time a seat is taken its *term* rises, so
+//! what a former holder left is told from what the present one has.
 //!
 //! The file of members has for each seat the term, the pid (for people to read), and a *bell*: a futex that the
-//! member's thread sleeps on and that others ring when one of its waiters is decided.
+//! member's thread sleeps on and that others ring when one of its waiters is decided. Its *bond* is a random number that
+//! state files repeat: they name members by seat and term, which mean something else in another file of members.
 
-use std::fs::{File, OpenOptions};
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use paceline_replica::Member;
-use parking_lot::Mutex;
-use rustix::fs::{FlockOperation, flock};
+use rand::TryRngCore as _;
+use rand::rngs::OsRng;
 use rustix::thread::futex;
 
 use crate::error::Error;
-use crate::file::{Era, HEADER, Wanted};
+use crate::file::{Era, Found, HEADER, Wanted};
+use crate::link::Link;
 use crate::map::Mapping;
 use crate::place::{Place, failed};
-
-/// How many can share.
-pub(crate) const SEATS: u16 = 256;
+use crate::seats::{SEATS, Seats};
 
 const KIND: u64 = u64::from_le_bytes(*b"members\0");
 
@@ -33,6 +31,8 @@ const BELL: usize = 0;
 const ASLEEP: usize = 1;
 const TERM: usize = 2;
 const PID: usize = 3;
+/// Behind the seats.
+const BOND_AT: usize = HEADER + SEATS as usize * STRIDE;
 
 /// Who has a seat for one term, in 31 bits: no two members ever are the same, but after 32,768 terms of one seat.
 fn member(seat: u16, term: u32) -> Option<Member> {
@@ -49,31 +49,49 @@ fn seat(member: Member) -> Option<(u16, u32)> {
 /// All members, seen by one of them.
 #[derive(Debug)]
 pub(crate) struct Members {
-    place: Place,
     map: Mapping,
+    link: Link,
+    seats: Seats,
     me: Member,
     seat: u16,
-    /// Held for as long as this lives.
-    _file: File,
-    /// The lock files of others, opened when they were first asked about.
-    others: Mutex<Vec<Option<File>>>,
 }
 
 impl Members {
     /// Takes a seat.
-    pub(crate) fn join(place: Place, era: Era) -> Result<Self, Error> {
-        let wanted = Wanted { path: &place.members(), kind: KIND, era };
-        let map = wanted.open_or_make(HEADER + usize::from(SEATS) * STRIDE, |_| {})?;
+    pub(crate) fn join(place: &Place, era: Era) -> Result<Self, Error> {
+        let path = place.members();
+        let Found { map, file, link } = Wanted { path: &path, kind: KIND, era }.open_or_make(BOND_AT + 1, |map| {
+            let bond = OsRng.try_next_u64().unwrap_or_else(|_| rand::random());
+            map.word(BOND_AT).store(bond, Ordering::Relaxed);
+        })?;
+        let seats = Seats::new(file);
         for seat in 0..SEATS {
-            let Some(file) = take(&place, seat)? else { continue };
+            if !seats.take(seat).map_err(failed("locking", &path))? {
+                continue;
+            }
             let term = map.word(at(seat, TERM)).fetch_add(1, Ordering::AcqRel) as u32;
             let Some(me) = member(seat, term.wrapping_add(1)) else { continue };
             map.word(at(seat, PID)).store(u64::from(std::process::id()), Ordering::Relaxed);
             map.word(at(seat, ASLEEP)).store(0, Ordering::SeqCst);
-            let others = Mutex::new((0..SEATS).map(|_| None).collect());
-            return Ok(Self { place, map, me, seat, _file: file, others });
+            return Ok(Self { map, link, seats, me, seat });
         }
         Err(Error::Full { path: place.path().to_owned(), most: SEATS })
+    }
+
+    /// What state files whose members these are repeat.
+    pub(crate) fn bond(&self) -> u64 {
+        self.map.word(BOND_AT).load(Ordering::Relaxed)
+    }
+
+    /// Where they were found.
+    pub(crate) fn link(&self) -> &Link {
+        &self.link
+    }
+
+    /// Whether the others still know this member by its seat and term: else they take it for gone.
+    #[inline]
+    pub(crate) fn is_known(&self) -> bool {
+        self.term(self.seat) == self.me.word() >> 16
     }
 
     pub(crate) fn me(&self) -> Member {
@@ -91,19 +109,7 @@ impl Members {
         }
         let taken = seat(member).filter(|(seat, term)| *seat != self.seat && self.term(*seat) == *term);
         let Some((seat, _)) = taken else { return Some(then()) };
-        let mut others = self.others.lock();
-        let file = &mut others[usize::from(seat)];
-        if file.is_none() {
-            *file = open(&self.place, seat).ok();
-        }
-        let file = file.as_ref()?;
-        if flock(file, FlockOperation::NonBlockingLockExclusive).is_err() {
-            return None;
-        }
-        let result = then();
-        // Cannot fail on a lock that is held; were it to, the seat stays taken, which harms nobody.
-        let _ = flock(file, FlockOperation::Unlock);
-        Some(result)
+        self.seats.if_free(seat, then)
     }
 
     /// How many there are.
@@ -136,9 +142,17 @@ impl Members {
     /// Sleeps until the bell was rung more often than `heard`, or as long as `limit`.
     pub(crate) fn sleep(&self, heard: u32, limit: Duration) {
         let asleep = self.map.word(at(self.seat, ASLEEP));
-        asleep.store(1, Ordering::SeqCst);
+        let mine = u64::from(self.me.word());
+        asleep.store(mine, Ordering::SeqCst);
         wait(self.map.half(at(self.seat, BELL)), heard, limit);
-        asleep.store(0, Ordering::SeqCst);
+        // The seat may be another's by now, who sleeps.
+        let _ = asleep.compare_exchange(mine, 0, Ordering::SeqCst, Ordering::Relaxed);
+    }
+
+    /// Gives the seat up. First its thread is sent on: it must not sleep on another's bell.
+    pub(crate) fn leave(&self) {
+        self.ring(self.me);
+        self.seats.leave(self.seat);
     }
 }
 
@@ -155,35 +169,6 @@ pub(crate) fn wait(word: &std::sync::atomic::AtomicU32, seen: u32, limit: Durati
     let _ = futex::wait(word, futex::Flags::empty(), seen, Some(&limit));
 }
 
-/// How many seats of a place are taken.
-pub(crate) fn census(place: &Place) -> Result<usize, Error> {
-    let mut count = 0;
-    for seat in (0..SEATS).filter(|seat| seat_path(place, *seat).exists()) {
-        count += usize::from(take(place, seat)?.is_none());
-    }
-    Ok(count)
-}
-
 fn at(seat: u16, field: usize) -> usize {
     HEADER + usize::from(seat) * STRIDE + field
-}
-
-fn seat_path(place: &Place, seat: u16) -> std::path::PathBuf {
-    place.seats().join(format!("{seat:03}"))
-}
-
-fn open(place: &Place, seat: u16) -> std::io::Result<File> {
-    OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(seat_path(place, seat))
-}
-
-/// The locked file of a free seat.
-fn take(place: &Place, seat: u16) -> Result<Option<File>, Error> {
-    let path = seat_path(place, seat);
-    let file = open(place, seat).map_err(failed("opening", &path))?;
-    match flock(&file, FlockOperation::NonBlockingLockExclusive) {
-        Ok(()) => {}
-        Err(rustix::io::Errno::WOULDBLOCK) => return Ok(None),
-        Err(error) => return Err(failed("locking", &path)(error.into())),
-    }
-    Ok(Some(file))
 }

@@ -2,22 +2,27 @@
 //!
 //! The default is one place and no other, so that two processes of one user cannot miss each other because one of them
 //! has another environment: `/dev/shm/paceline-UID`. `PACELINE_SHM_DIR` or [`Options::directory`](crate::Options::directory)
-//! names another. Below it, each name has a directory, and in it lie `members` (who is there), `seats/` (one lock file
-//! for each) and `sets/` (one state file for each set). All of it is its owner's alone.
+//! names another. Below it, each name has a directory, and in it lie `members` (who is there) and `sets/` (one state file
+//! for each set). All of it is its owner's alone.
 
-use std::fs::{self, DirBuilder, File};
+use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{FlockOperation, flock};
+use rustix::fs::{FlockOperation, OFlags, flock};
+use rustix::io::Errno;
 
 use crate::error::Error;
+use crate::link::identity;
 
 /// Names a directory other than the default.
 pub(crate) const DIRECTORY: &str = "PACELINE_SHM_DIR";
 
 const PRIVATE: u32 = 0o700;
+
+/// Neither what a link leads to nor something that opening has effects on.
+const DIRECTORY_ITSELF: i32 = OFlags::DIRECTORY.union(OFlags::NOFOLLOW).bits() as i32;
 
 /// What the names of state files begin with.
 const SET: &str = "set-";
@@ -36,7 +41,7 @@ impl Place {
             Some(base) => make(base)?,
             None => {}
         }
-        for directory in [&place.0, &place.seats(), &place.sets()] {
+        for directory in [&place.0, &place.sets()] {
             private(directory)?;
         }
         local(&place.0)?;
@@ -45,11 +50,12 @@ impl Place {
 
     /// Keeps it from being removed, or, `alone`, from being joined, until the file is closed. None if it was removed.
     pub(crate) fn hold(&self, alone: bool) -> Result<Option<File>, Error> {
-        let file = File::open(&self.0).map_err(failed("opening", &self.0))?;
+        let file = OpenOptions::new().read(true).custom_flags(DIRECTORY_ITSELF).open(&self.0);
+        let file = file.map_err(failed("opening", &self.0))?;
         let how = if alone { FlockOperation::LockExclusive } else { FlockOperation::LockShared };
         rustix::io::retry_on_intr(|| flock(&file, how)).map_err(|error| failed("locking", &self.0)(error.into()))?;
         let held = file.metadata().map_err(failed("looking at", &self.0))?;
-        let there = fs::metadata(&self.0).is_ok_and(|there| (there.dev(), there.ino()) == (held.dev(), held.ino()));
+        let there = fs::metadata(&self.0).is_ok_and(|there| identity(&there) == identity(&held));
         Ok(there.then_some(file))
     }
 
@@ -75,10 +81,6 @@ impl Place {
 
     pub(crate) fn members(&self) -> PathBuf {
         self.0.join("members")
-    }
-
-    pub(crate) fn seats(&self) -> PathBuf {
-        self.0.join("seats")
     }
 
     pub(crate) fn sets(&self) -> PathBuf {
@@ -123,7 +125,11 @@ pub(crate) fn set_of(file: &str) -> Option<String> {
 pub(crate) fn failed(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Error {
     let path = path.to_owned();
     move |said| {
+        let too_many = [Errno::MFILE, Errno::NFILE].into_iter().any(|one| Errno::from_io_error(&said) == Some(one));
         let advice = match said.kind() {
+            _ if too_many => {
+                "let this process open more files (`ulimit -n`), or have fewer open: clones of one handle share its files"
+            }
             io::ErrorKind::PermissionDenied => {
                 "run it as the user who made it, or choose another directory by `PACELINE_SHM_DIR`"
             }
@@ -211,6 +217,14 @@ mod tests {
         }
         for file in ["set-%zz", "set-%f", "set-api.new-1-0", "other"] {
             assert_eq!(set_of(file), None, "{file}");
+        }
+    }
+
+    #[test]
+    fn a_process_out_of_files_is_told_so() {
+        for errno in [Errno::MFILE, Errno::NFILE] {
+            let message = failed("opening", Path::new("/place"))(errno.into()).to_string();
+            assert!(message.contains("ulimit -n") && !message.contains("another directory"), "{message}");
         }
     }
 }

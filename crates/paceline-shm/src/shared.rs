@@ -24,6 +24,7 @@ use parking_lot::Mutex;
 use crate::error::Error;
 use crate::journal::{Journal, Seen};
 use crate::keeper::Keeper;
+use crate::link::Link;
 use crate::map::ForkMark;
 use crate::members::Members;
 
@@ -41,9 +42,9 @@ pub(crate) struct Membership {
 
 impl Drop for Membership {
     fn drop(&mut self) {
-        // Its thread finds that it is gone.
+        // At once: its thread may have it for a moment longer. In a child it would be the parent's.
         if !self.fork.is_gone() {
-            self.members.ring(self.members.me());
+            self.members.leave();
         }
     }
 }
@@ -208,6 +209,14 @@ impl Shared {
         wakers.into_iter().for_each(Waker::wake);
     }
 
+    /// Why nothing decided here would bind others, or them here. Asks the system for nothing.
+    fn cut_off(&self) -> Option<Error> {
+        let members = &self.membership.members;
+        let gone = [self.journal.link(), members.link()].into_iter().find(|link| link.is_gone());
+        let unknown = || (!members.is_known()).then(|| Error::Unseated { path: members.link().path().to_owned() });
+        gone.map(Link::removed).or_else(unknown)
+    }
+
     fn owe(&self, owed: Owed) {
         if self.membership.fork.is_gone() {
             return;
@@ -266,7 +275,7 @@ impl Home for Shared {
     }
 
     fn is_lost(&self, permit: PermitId) -> bool {
-        self.membership.fork.is_gone() || !self.own.lock().permits.contains_key(&permit.0)
+        self.membership.fork.is_gone() || self.cut_off().is_some() || !self.own.lock().permits.contains_key(&permit.0)
     }
 
     fn change(&self, change: Change) -> Result<(), BackendError> {

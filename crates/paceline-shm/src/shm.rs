@@ -16,9 +16,10 @@ use crate::file::Era;
 use crate::journal::Journal;
 use crate::keeper::Keeper;
 use crate::map::ForkMark;
-use crate::members::{Members, census};
+use crate::members::Members;
 use crate::options::Options;
 use crate::place::{Place, failed, set_of};
+use crate::seats::census;
 use crate::shared::{Membership, Shared};
 
 /// Limit sets shared with other processes: to be given to
@@ -47,7 +48,7 @@ impl Shm {
                 break (place, held);
             }
         };
-        let members = Arc::new(Members::join(place.clone(), era)?);
+        let members = Arc::new(Members::join(&place, era)?);
         drop(held);
         let fork = ForkMark::new().map_err(failed("watching for forks in", place.path()))?;
         let kept = clock.is_some();
@@ -65,7 +66,7 @@ impl Shm {
             Err(Error::Io { said, .. }) if said.kind() == io::ErrorKind::NotFound => return Ok(()),
             held => held?,
         };
-        let count = if held.is_some() { census(&place)? } else { return Ok(()) };
+        let count = if held.is_some() { census(&place.members())? } else { return Ok(()) };
         if count > 0 {
             return Err(Error::InUse { path: place.path().to_owned(), count });
         }
@@ -96,12 +97,13 @@ impl Shm {
     ///
     /// What keeps its file from being read.
     pub fn limits(&self, set: &str) -> Result<Vec<(Arc<str>, LimitSpec)>, Error> {
-        Ok(Journal::open(&self.0.place.set(set), self.0.era)?.described().to_vec())
+        Ok(Journal::open(&self.0.place.set(set), self.0.era, self.0.membership.members.bond())?.described().to_vec())
     }
 
-    /// Looks whether time has decided something in any of the sets of this handle: only for those who go by another clock
-    /// than the system's.
+    /// Looks whether time has decided something in any of the sets of this handle, and whether their files are still there:
+    /// only for those who go by another clock than the system's.
     pub fn tick(&self) {
+        self.0.membership.keeper.watch(&self.0.membership);
         self.0.membership.keeper.tick(&self.0.membership);
     }
 
@@ -128,7 +130,8 @@ impl Shm {
             what: why.to_string(),
             path: inner.place.path().to_owned(),
         })?;
-        let journal = Journal::open_or_make(&path, inner.era, limits, inner.waiting, &first)?;
+        let bond = inner.membership.members.bond();
+        let journal = Journal::open_or_make(&path, inner.era, bond, limits, inner.waiting, &first)?;
         if let Some(error) = differs(journal.described()) {
             return Err(error);
         }
@@ -136,6 +139,7 @@ impl Shm {
         // Damage is found now, and what the dead have left is cleared.
         home.tick()?;
         inner.membership.keeper.add(&home);
+        inner.membership.keeper.wake().map_err(Error::NoThread)?;
         sets.retain(|_, home| home.strong_count() > 0);
         sets.insert(Arc::clone(set), Arc::downgrade(&home));
         Ok(home)

@@ -21,7 +21,7 @@ impl Somebody {
     }
 
     fn open(path: &Path) -> Self {
-        Self::with(Journal::open(path, Era::now().unwrap()).unwrap())
+        Self::with(Journal::open(path, Era::now().unwrap(), 0).unwrap())
     }
 
     fn does(&mut self, nanos: u64, op: &Op) -> Effect {
@@ -60,7 +60,7 @@ fn make(directory: &TempDir) -> (PathBuf, Somebody) {
     ];
     let first = Replica::of(&limits, Time::ZERO).unwrap();
     let path = directory.path().join("set");
-    let journal = Journal::open_or_make(&path, Era::now().unwrap(), &limits, 16, &first).unwrap();
+    let journal = Journal::open_or_make(&path, Era::now().unwrap(), 0, &limits, 16, &first).unwrap();
     (path, Somebody::with(journal))
 }
 

@@ -42,6 +42,10 @@ impl Shared {
         }
         let mut own = self.own.lock();
         let lock = lock::take(self.journal.lock(), &membership.members, membership.patience);
+        // First: where others have other memory, nobody may be left to let go of the lock.
+        if let Some(error) = self.cut_off() {
+            return Err(error);
+        }
         let lock = lock.map_err(|held| self.not_held(held))?;
         let damaged = |Damage(why)| Error::Damaged { path: self.path.clone(), why };
         let seen = own.seen.take();

@@ -12,7 +12,7 @@ use paceline_testkit::process::Process;
 use rand::rngs::SmallRng;
 use rand::{Rng as _, SeedableRng as _};
 
-use crate::support::{directory, open, soaked, until};
+use crate::support::{directory, open, patch_in_place, says, soaked, until};
 
 fn described(directory: &Path) -> Result<LimitSet, paceline::Error> {
     LimitSet::builder("set").calls(Quota::per_minute(5)).concurrency(2).backend(open(directory)).build()
@@ -40,13 +40,6 @@ fn patch(path: &Path, word: usize, value: u64) {
     fs::write(path, bytes).unwrap();
 }
 
-#[track_caller]
-fn says(message: &str, parts: &[&str]) {
-    for part in parts {
-        assert!(message.contains(part), "{part:?} is not in: {message}");
-    }
-}
-
 #[test]
 fn what_was_left_behind_goes_on() {
     let directory = left_behind();
@@ -58,7 +51,7 @@ fn what_was_left_behind_goes_on() {
 fn another_version_is_named() {
     let directory = left_behind();
     patch(&file(directory.path()), 1, 7);
-    says(&refusal(directory.path()), &["layout 7", "knows 3", "different versions", "remove"]);
+    says(&refusal(directory.path()), &["layout 7", "knows 4", "different versions", "remove"]);
 }
 
 #[test]
@@ -85,6 +78,17 @@ fn other_limits_are_named() {
     says(&build(set().calls(Quota::per_minute(5))), &["`calls`, `concurrency`"]);
     let guarded = Quota::per_minute(5).guard(Duration::from_secs(1));
     says(&build(set().calls(guarded).concurrency(2)), &["guard: 1s"]);
+}
+
+/// What a file says is shown on terminals, and may be anything.
+#[test]
+fn control_characters_of_a_file_are_shown_as_such() {
+    let directory = directory();
+    let of = |key: &str| LimitSet::builder("set").resource(key, 1).backend(open(directory.path())).build();
+    drop(of("a\u{1b}[31mred\0").unwrap());
+    let message = of("b").expect_err("other limits").to_string();
+    says(&message, &["a\\u{1b}[31mred\\0"]);
+    assert!(!message.contains(char::is_control), "{message:?}");
 }
 
 #[test]
@@ -214,12 +218,6 @@ fn what_could_not_be_settled_is_settled_before_it_is_given_back() {
     drop(held);
     assert_eq!(set.snapshot().limit("tokens").unwrap().used, 40);
     other.finish();
-}
-
-fn patch_in_place(path: &Path, word: u64, value: u64) {
-    use std::os::unix::fs::FileExt as _;
-    let file = fs::OpenOptions::new().write(true).open(path).unwrap();
-    file.write_all_at(&value.to_le_bytes(), word * 8).unwrap();
 }
 
 #[test]

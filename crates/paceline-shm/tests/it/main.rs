@@ -8,3 +8,4 @@ mod member;
 mod sharing;
 mod stress;
 mod support;
+mod taken_away;

@@ -105,6 +105,23 @@ async fn a_thousand_waits_take_one_thread() {
     assert_eq!(set.snapshot().granted, 1_001);
 }
 
+/// Each handle of a process asks after all others.
+#[test]
+fn many_handles_take_one_file_each() {
+    const HANDLES: u64 = 20;
+    let directory = directory();
+    let sets: Vec<_> = (0..HANDLES).map(|_| set(directory.path(), |set| set.concurrency(HANDLES))).collect();
+    let held: Vec<_> = sets.iter().map(|set| set.try_acquire(()).unwrap()).collect();
+    for set in &sets {
+        assert_eq!(set.snapshot().members, HANDLES as usize);
+        assert!(set.try_acquire(()).is_err());
+    }
+    let open = std::fs::read_dir("/proc/self/fd").unwrap().filter_map(|file| file.unwrap().path().read_link().ok());
+    let open = open.filter(|path| path.starts_with(directory.path())).count();
+    assert!(open <= HANDLES as usize, "{open} files are open for {HANDLES} handles");
+    drop(held);
+}
+
 /// The last handle to a set and the next first one may be two threads'.
 #[test]
 fn a_set_that_is_opened_as_it_is_left_keeps_what_is_out() {
