@@ -3,7 +3,7 @@
 use std::fs;
 use std::os::unix::fs::{FileTypeExt as _, symlink};
 use std::path::{Path, PathBuf};
-use std::thread;
+use std::thread::{self, JoinHandle};
 
 use paceline::{Error, LimitSet, LimitSetBuilder, Quota};
 use paceline_shm::Options;
@@ -21,6 +21,14 @@ fn holder(directory: &Path) -> Process {
     process.tell("take");
     assert_eq!(process.says(), "taken");
     process
+}
+
+/// A thread that waits.
+fn waiter(set: &LimitSet) -> JoinHandle<Result<(), Error>> {
+    let waits = set.clone();
+    let waiting = thread::spawn(move || waits.acquire_blocking(()).map(drop));
+    until("the wait", || set.snapshot().waiting == 1);
+    waiting
 }
 
 /// All that lies in a directory, and itself.
@@ -57,19 +65,13 @@ fn taken_from_under_them(away: &Path, take: fn(&Path)) {
     let set = set(directory.path(), limits);
     let mut other = holder(directory.path());
     let held = set.try_acquire(()).unwrap();
-    let told = thread::scope(|scope| {
-        let waiting = scope.spawn(|| set.acquire_blocking(()).map(drop));
-        until("the wait", || set.snapshot().waiting == 1);
-        take(&directory.path().join(away));
-        // Refused, or of a set of its own.
-        let joined = Options::new().directory(directory.path()).open("test");
-        drop(
-            joined
-                .map(|shm| limits(LimitSet::builder("set")).backend(shm).build().map(|set| drop(set.try_acquire(())))),
-        );
-        until(&format!("an answer where {away:?} is gone"), || waiting.is_finished());
-        waiting.join().unwrap()
-    });
+    let waiting = waiter(&set);
+    take(&directory.path().join(away));
+    // Refused, or of a set of its own.
+    let joined = Options::new().directory(directory.path()).open("test");
+    drop(joined.map(|shm| limits(LimitSet::builder("set")).backend(shm).build().map(|set| drop(set.try_acquire(())))));
+    until(&format!("an answer where {away:?} is gone"), || waiting.is_finished());
+    let told = waiting.join().unwrap();
     let error = told.expect_err("others may have other limits");
     assert!(!error.is_retryable());
     says(&error.to_string(), &["was removed or replaced", "end all processes", "RemoveIPC", "PACELINE_SHM_DIR"]);
@@ -135,15 +137,12 @@ fn whoever_has_lost_its_seat_is_told_at_its_next_step() {
     let set = set(directory.path(), limits);
     let mut other = holder(directory.path());
     let held = set.try_acquire(()).unwrap();
-    thread::scope(|scope| {
-        let waiting = scope.spawn(|| set.acquire_blocking(()).map(drop));
-        until("the wait", || set.snapshot().waiting == 1);
-        patch_in_place(&directory.path().join("test/members"), TERM, 9);
-        until("an answer", || waiting.is_finished());
-        let error = waiting.join().unwrap().expect_err("others take it for gone");
-        assert!(!error.is_retryable());
-        says(&error.to_string(), &["does not know this process any more", "end all processes", "remove"]);
-    });
+    let waiting = waiter(&set);
+    patch_in_place(&directory.path().join("test/members"), TERM, 9);
+    until("an answer", || waiting.is_finished());
+    let error = waiting.join().unwrap().expect_err("others take it for gone");
+    assert!(!error.is_retryable());
+    says(&error.to_string(), &["does not know this process any more", "end all processes", "remove"]);
     says(&set.try_acquire(()).unwrap_err().to_string(), &["does not know this process any more"]);
     assert!(held.is_lost());
     until("what it held", || {
