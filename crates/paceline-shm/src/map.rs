@@ -3,7 +3,8 @@
 //! Whoever else has the file mapped can write to it at any time, by intent or not. So every access is an atomic one of a
 //! whole word, no reference to shared bytes is ever made, and nothing that is read is trusted to be what was written.
 //! A file that is cut short while it is mapped kills its users by SIGBUS, as for every program that maps files; only the
-//! same user can do that, and nothing here does.
+//! same user can do that, and nothing here does. Nothing simple guards against it: only files without a path can be sealed
+//! (`memfd_create(2)`), and a handler of that signal would be the whole process's.
 #![expect(unsafe_code, reason = "words in mapped memory can be reached in no other way")]
 
 #[cfg(test)]

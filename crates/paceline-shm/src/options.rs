@@ -71,7 +71,8 @@ impl Options {
         self
     }
 
-    /// Shares limits under `name` with all processes of this user that open it; makes what is not there.
+    /// Shares limits under `name` with all processes of this user that open it; makes what is not there. Open it once in a
+    /// process and clone what it gives: up to 256 can be open at a time, of all processes.
     ///
     /// # Errors
     ///

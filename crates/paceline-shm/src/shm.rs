@@ -24,7 +24,7 @@ use crate::shared::{Membership, Shared};
 
 /// Limit sets shared with other processes: to be given to
 /// [`LimitSetBuilder::backend`](paceline::LimitSetBuilder::backend). Cloning gives another handle to the same
-/// membership, opening again another member.
+/// membership; opening again makes another member, with an open file and a thread of its own.
 #[derive(Clone, Debug)]
 pub struct Shm(Arc<Inner>);
 

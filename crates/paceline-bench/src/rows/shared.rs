@@ -27,6 +27,8 @@ const SERVED: u32 = 1_000;
 /// Permits whose system calls are counted; of the peer, each of whose calls the tracer stops, so many.
 const COUNTED: u32 = 100_000;
 const COUNTED_SERVED: u32 = 2_000;
+/// What a member's thread asks once a second may fall in between: whether its files are still there.
+const LOOK: f64 = 5.0 / COUNTED as f64;
 
 pub(crate) fn rows() -> Vec<Row> {
     let mut rows = vec![three_and_one(ours::bucket_quota(), "token buckets").bar(Bar::AtMost(10.0))];
@@ -106,7 +108,7 @@ fn system_calls() -> Vec<Row> {
         of(From::Shared, COUNTED).and_then(|ours| Ok((ours, of(From::Served, COUNTED_SERVED)?)));
     match counted {
         Ok(((ours, our_calls), (theirs, their_calls))) => vec![
-            Row::new(what, ours).bar(Bar::AtMost(0.0)).note(format!("{our_calls}, by strace")),
+            Row::new(what, ours).bar(Bar::AtMost(LOOK)).note(format!("{our_calls}, by strace")),
             Row::new(what, theirs).peer("server, Unix socket").note(format!("{their_calls}, the client's alone")),
         ],
         // Not every machine lets a process be traced.

@@ -12,7 +12,7 @@ use paceline_testkit::process::Process;
 use rand::rngs::SmallRng;
 use rand::{Rng as _, SeedableRng as _};
 
-use crate::support::{directory, open, patch_in_place, says, soaked, until};
+use crate::support::{directory, open, soaked, until};
 
 fn described(directory: &Path) -> Result<LimitSet, paceline::Error> {
     LimitSet::builder("set").calls(Quota::per_minute(5)).concurrency(2).backend(open(directory)).build()
@@ -38,6 +38,20 @@ fn patch(path: &Path, word: usize, value: u64) {
     let mut bytes = fs::read(path).unwrap();
     bytes[word * 8..word * 8 + 8].copy_from_slice(&value.to_le_bytes());
     fs::write(path, bytes).unwrap();
+}
+
+#[track_caller]
+pub(crate) fn says(message: &str, parts: &[&str]) {
+    for part in parts {
+        assert!(message.contains(part), "{part:?} is not in: {message}");
+    }
+}
+
+/// Overwrites a word of a file that others may have mapped.
+pub(crate) fn patch_in_place(path: &Path, word: u64, value: u64) {
+    use std::os::unix::fs::FileExt as _;
+    let file = fs::OpenOptions::new().write(true).open(path).unwrap();
+    file.write_all_at(&value.to_le_bytes(), word * 8).unwrap();
 }
 
 #[test]

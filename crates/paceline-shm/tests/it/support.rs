@@ -30,20 +30,6 @@ pub(crate) fn until(what: &str, mut done: impl FnMut() -> bool) {
     }
 }
 
-#[track_caller]
-pub(crate) fn says(message: &str, parts: &[&str]) {
-    for part in parts {
-        assert!(message.contains(part), "{part:?} is not in: {message}");
-    }
-}
-
-/// Overwrites a word of a file that others may have mapped.
-pub(crate) fn patch_in_place(path: &Path, word: u64, value: u64) {
-    use std::os::unix::fs::FileExt as _;
-    let file = std::fs::OpenOptions::new().write(true).open(path).unwrap();
-    file.write_all_at(&value.to_le_bytes(), word * 8).unwrap();
-}
-
 /// How often: few in a test run, many in a soak.
 pub(crate) fn soaked(few: u64, many: u64) -> u64 {
     if std::env::var("PACELINE_SOAK").is_ok_and(|value| value != "0") { many } else { few }

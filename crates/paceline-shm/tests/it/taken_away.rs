@@ -9,7 +9,8 @@ use paceline::{Error, LimitSet, LimitSetBuilder, Quota};
 use paceline_shm::Options;
 use paceline_testkit::process::Process;
 
-use crate::support::{directory, open, patch_in_place, says, set, until};
+use crate::bad_input::{patch_in_place, says};
+use crate::support::{directory, open, set, until};
 
 fn limits(set: LimitSetBuilder) -> LimitSetBuilder {
     set.calls(Quota::per_hour(9).burst(9)).concurrency(2)
