@@ -2,6 +2,7 @@
 
 use std::fmt::Display;
 use std::io::{self, Write as _};
+use std::ops::ControlFlow;
 use std::sync::OnceLock;
 
 use console::style;
@@ -89,10 +90,15 @@ pub(crate) fn error(error: &anyhow::Error) {
 
 /// Writes what was asked for to stdout; a reader that has seen enough is no error.
 pub(crate) fn print(text: impl Display) -> io::Result<()> {
+    follow(text).map(|_| ())
+}
+
+/// The same for what has no end of its own: breaks once its reader has seen enough.
+pub(crate) fn follow(text: impl Display) -> io::Result<ControlFlow<()>> {
     let mut stdout = io::stdout().lock();
     match write!(stdout, "{text}").and_then(|()| stdout.flush()) {
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-        written => written,
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(ControlFlow::Break(())),
+        written => written.map(ControlFlow::Continue),
     }
 }
 

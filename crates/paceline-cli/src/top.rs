@@ -64,7 +64,7 @@ async fn follow(watch: &mut Watch) -> Result<()> {
     shown
 }
 
-/// Shows it until it cannot be shown.
+/// Shows it until it cannot be shown, or nobody reads it any more.
 async fn show(watch: &mut Watch, canvas: Option<&Canvas>) -> Result<()> {
     let (mut rates, began) = (Rates::default(), Instant::now());
     let mut ticks = tokio::time::interval(if canvas.is_some() { REDRAWN } else { A_LINE });
@@ -78,7 +78,11 @@ async fn show(watch: &mut Watch, canvas: Option<&Canvas>) -> Result<()> {
                 let (columns, rows) = canvas.size();
                 canvas.draw(&lines::block(&look, &rates, columns, rows));
             }
-            None => print(lines::line(&look, &rates) + "\n")?,
+            None => {
+                if screen::follow(lines::line(&look, &rates) + "\n")?.is_break() {
+                    return Ok(());
+                }
+            }
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Quotas that several runs share on one machine: real processes, real memory.
 #![cfg(target_os = "linux")]
 
+use std::io::{BufRead as _, BufReader};
 use std::os::unix::fs::FileExt as _;
 use std::process::{Child, Command};
 use std::thread::sleep;
@@ -183,6 +184,18 @@ fn without_a_terminal_it_is_a_line_a_second_until_a_signal_in_real_time() {
     rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
     let text = wait(top).expect(0).stdout;
     assert!(text.lines().all(|line| line.starts_with("one  nobody uses it now | 0 in use, 0 waiting | ")), "{text}");
+}
+
+/// `paceline top --shared one | head -1`
+#[test]
+fn a_reader_that_has_seen_enough_of_it_ends_it_in_real_time() {
+    let job = dealt(1, &["a"]);
+    end(&mut run(&job, &provider().url(), "a", &LIMIT)).expect(0);
+    let mut top = begin(&mut within(&job, paceline(["top", "--shared", "one"])));
+    let mut line = String::new();
+    BufReader::new(top.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    assert!(line.starts_with("one  nobody uses it now | "), "{line}");
+    assert_eq!(wait(top).expect(0).stderr, "");
 }
 
 /// As a broken disk or a stray process would leave it.
