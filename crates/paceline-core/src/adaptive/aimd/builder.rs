@@ -66,6 +66,24 @@ impl AimdBuilder {
         self.latency_guard
     }
 
+    /// All parameters but the latency guard, each under the name of the method that states it.
+    ///
+    /// ```
+    /// let [min, max, ..] = paceline_core::Aimd::builder().max_concurrent(50).parameters();
+    /// assert_eq!([min, max], [("min_concurrent", 1.0), ("max_concurrent", 50.0)]);
+    /// ```
+    #[must_use]
+    pub const fn parameters(&self) -> [(&'static str, f64); 6] {
+        [
+            ("min_concurrent", self.min_concurrent as f64),
+            ("max_concurrent", self.max_concurrent as f64),
+            ("initial_concurrent", self.initial_concurrent as f64),
+            ("backoff_factor", self.backoff_factor),
+            ("recovery_threshold", self.recovery_threshold as f64),
+            ("recovery_factor", self.recovery_factor),
+        ]
+    }
+
     /// The controller.
     ///
     /// # Errors
