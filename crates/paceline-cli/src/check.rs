@@ -15,7 +15,7 @@ use anyhow::{Result, bail};
 use crate::args::CheckArgs;
 use crate::exit::{Exit, Halt};
 use crate::job::{Input, Job};
-use crate::screen::{self, Screen};
+use crate::screen::{self, Screen, plain};
 pub(crate) use latency::Latencies;
 use plan::Plan;
 use simulate::{Simulation, simulate};
@@ -50,7 +50,7 @@ pub(crate) fn run(job: &Job, how: How, screen: &Screen) -> Result<Exit, Halt> {
         return Err(anyhow::anyhow!("a simulation reads its input twice, which stdin cannot; give a file").into());
     }
     let mean = how.latencies.as_ref().map(Latencies::mean);
-    let mut show = |message: &str| if how.json { Ok(()) } else { out(screen, &format!("{message}\n")) };
+    let mut show = |message: &str| if how.json { Ok(()) } else { out(screen, &format!("{}\n", plain(message))) };
     let plan = Plan::read(job, mean, &mut show)?;
     let simulation = match how.latencies {
         Some(latencies) if how.simulate => Some(simulate(job, latencies)?),
@@ -60,7 +60,7 @@ pub(crate) fn run(job: &Job, how: How, screen: &Screen) -> Result<Exit, Halt> {
     if how.json {
         out(screen, &format!("{}\n", json::object(job, &checked)))?;
     } else {
-        out(screen, &text::lines(job, &checked))?;
+        out(screen, &plain(&text::lines(job, &checked)))?;
     }
     Ok(checked.exit(job))
 }

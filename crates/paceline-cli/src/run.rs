@@ -47,12 +47,19 @@ async fn members(job: &Job) -> Result<(Members, Option<Store>), Halt> {
         return Ok((Members::new(job, clock, None).map_err(anyhow::Error::new)?, None));
     };
     let store = Store::open(sharing).await.map_err(unopened)?;
-    let members = Members::new(job, clock, Some(&store)).map_err(|error| store.refused(&error))?;
-    for member in members.iter() {
-        // Others may have made it, with other limits.
-        settled(&member.set).await.map_err(|error| store.refused(&error))?;
+    let members = async {
+        let members = Members::new(job, clock, Some(&store))?;
+        for member in members.iter() {
+            // Others may have made it, with other limits.
+            settled(&member.set).await?;
+        }
+        Ok(members)
+    };
+    let members = members.await;
+    match members {
+        Ok(members) => Ok((members, Some(store))),
+        Err(error) => Err(store.refused(&error).await),
     }
-    Ok((members, Some(store)))
 }
 
 /// With whom a quota is shared, and what that does not know.

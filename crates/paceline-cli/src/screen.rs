@@ -38,7 +38,7 @@ impl Screen {
         if self.json {
             self.show(&serde_json::json!({"event": "notice", "message": text}).to_string());
         } else {
-            self.show(text);
+            self.show(&plain(text));
         }
     }
 
@@ -85,7 +85,13 @@ fn line(text: &str) {
 
 /// Says what went wrong, with what caused it.
 pub(crate) fn error(error: &anyhow::Error) {
-    line(&format!("{} {error:#}", style("error:").for_stderr().red().bold()));
+    line(&format!("{} {}", style("error:").for_stderr().red().bold(), plain(&format!("{error:#}"))));
+}
+
+/// Text that may be somebody else's, with whatever would steer a terminal written out; lines and tabs stay.
+pub(crate) fn plain(text: &str) -> String {
+    let shown = |c: char| if c.is_control() && !"\n\t".contains(c) { c.escape_default().to_string() } else { c.into() };
+    text.chars().map(shown).collect()
 }
 
 /// Writes what was asked for to stdout; a reader that has seen enough is no error.
@@ -133,6 +139,12 @@ pub(crate) fn grouped(number: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn nothing_in_a_text_steers_a_terminal() {
+        assert_eq!(plain("a\x1b]0;title\x07b\rc\u{9b}2J\u{7f}"), r"a\u{1b}]0;title\u{7}b\rc\u{9b}2J\u{7f}");
+        assert_eq!(plain("first\n\tsecond: 10 µs"), "first\n\tsecond: 10 µs");
+    }
 
     #[test]
     fn numbers_read_easily() {

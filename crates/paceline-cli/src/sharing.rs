@@ -1,13 +1,16 @@
 //! Quotas that several processes keep together: what they are called, and where they live.
 
 mod look;
+mod remedies;
 mod store;
 
 use std::fmt;
 
+use anyhow::{Result, bail};
 use serde::Deserialize;
 
-pub(crate) use look::{Look, Set, Watch};
+pub(crate) use look::{Away, Look, Set, Watch};
+pub(crate) use remedies::for_users;
 pub(crate) use store::{Cleared, Store, settled, unopened};
 
 /// Names the Redis to share over, where nothing else does.
@@ -23,9 +26,16 @@ pub(crate) struct Sharing {
 
 impl Sharing {
     /// Over that Redis, or the one that the environment names.
-    pub(crate) fn new(name: SharedName, redis: Option<RedisUrl>) -> Self {
+    ///
+    /// # Errors
+    /// What names the Redis is no URL at all.
+    pub(crate) fn new(name: SharedName, redis: Option<RedisUrl>) -> Result<Self> {
         let named = || std::env::var(REDIS).ok().filter(|url| !url.is_empty()).map(RedisUrl);
-        Self { name, redis: redis.or_else(named) }
+        let redis = redis.or_else(named);
+        if redis.as_ref().is_some_and(|url| !url.0.contains("://")) {
+            bail!("the URL of the Redis has no scheme; write redis:// before it, as in redis://HOST:PORT");
+        }
+        Ok(Self { name, redis })
     }
 
     /// As flags that find the same again, but for what may be secret.
@@ -73,7 +83,7 @@ impl fmt::Display for SharedName {
     }
 }
 
-/// Where a Redis is. It may hold a password, so it is never shown; what is wrong with it is found out when it is used.
+/// Where a Redis is. It may hold a password, so it is never shown.
 #[derive(Clone, Deserialize, PartialEq, Eq)]
 pub(crate) struct RedisUrl(String);
 

@@ -37,7 +37,7 @@ pub(crate) fn run(args: &StatusArgs) -> Result<Exit, Halt> {
     }
     let Some(results) = &args.results else { unreachable!("clap asks for one of both") };
     let status = Status::of(results, args.input.clone())?;
-    let text = if args.json { format!("{:#}\n", status.object()) } else { status.text() };
+    let text = if args.json { format!("{:#}\n", status.object()) } else { screen::plain(&status.text()) };
     screen::print(text).map_err(anyhow::Error::new)?;
     Ok(Exit::Ok)
 }

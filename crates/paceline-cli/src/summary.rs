@@ -11,7 +11,7 @@ use crate::drive::{Member, Shared};
 use crate::job::{Job, Output};
 use crate::price::Usd;
 use crate::progress::utilisation;
-use crate::screen::{count, grouped};
+use crate::screen::{count, grouped, plain};
 use crate::send::Sender;
 use crate::tally::Endpoint;
 use crate::{rehearsal, time};
@@ -34,7 +34,7 @@ fn text(job: &Job, shared: &Shared, rehearsed: &[Stats]) -> Vec<String> {
     let elapsed = tally.elapsed();
     let rate = fresh as f64 / elapsed.as_secs_f64().max(0.001);
     let mut lines = vec![style(headline(shared)).for_stderr().bold().to_string()];
-    let mut say = |head: &str, what: String| lines.push(format!("  {head:10} {what}"));
+    let mut say = |head: &str, what: String| lines.push(format!("  {head:10} {}", plain(&what)));
     if tally.abandoned.get() > 0 {
         say("given up", format!("{} on the way, for the next run", count(tally.abandoned.get(), "request")));
     }

@@ -23,7 +23,7 @@ const REDRAWN: Duration = Duration::from_millis(250);
 const A_LINE: Duration = Duration::from_secs(1);
 
 pub(crate) fn run(args: &TopArgs) -> Result<Exit, Halt> {
-    let sharing = Sharing::new(args.shared.clone(), args.redis.clone());
+    let sharing = Sharing::new(args.shared.clone(), args.redis.clone())?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("cannot start")?;
     runtime.block_on(async {
         let mut watch = Watch::new(&sharing).await?;

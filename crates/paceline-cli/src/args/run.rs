@@ -149,15 +149,17 @@ pub(crate) struct LimitArgs {
     /// Share these limits with all runs on this machine that give the same name (Linux)
     ///
     /// Together they then keep them: runs on parts of one job, say. Each has to be given the same limits, --concurrency
-    /// included, and has one quota: several quota groups cannot be shared. What is shared is shown by `paceline status --shared NAME` and `paceline top --shared NAME`.
+    /// and the guard of a configuration included, and has one quota: several quota groups cannot be shared. What is shared is
+    /// shown by `paceline status --shared NAME` and `paceline top --shared NAME`, and lies in memory, under PACELINE_SHM_DIR or
+    /// else in /dev/shm.
     #[arg(long, value_name = "NAME", value_parser = shared_name, conflicts_with = "rehearse")]
     pub(crate) shared: Option<SharedName>,
     /// Share what --shared names over this Redis or Valkey, with runs on other machines [env: PACELINE_REDIS_URL]
     ///
-    /// redis://USER:PASSWORD@HOST:PORT/DB, of which HOST is enough, rediss://… for TLS, or unix:///PATH; any node of a cluster.
-    /// A password is better told by the environment variable, since other users of this machine can see what a command was
-    /// given. Over TLS those are trusted whom this system trusts; others by SSL_CERT_FILE, a file of certificates that takes
-    /// the place of the system's, or SSL_CERT_DIR, directories of such files, or both together.
+    /// redis://HOST is enough, redis://USER:PASSWORD@HOST:PORT/DB is all of it; rediss://… for TLS, or unix:///PATH; any node
+    /// of a cluster. A password is better told by the environment variable, since other users of this machine can see what
+    /// a command was given. Over TLS those are trusted whom this system trusts; others by SSL_CERT_FILE, a file of
+    /// certificates that takes the place of the system's, or SSL_CERT_DIR, directories of such files, or both together.
     #[arg(long, value_name = "URL", conflicts_with = "rehearse")]
     pub(crate) redis: Option<RedisUrl>,
 }

@@ -24,6 +24,7 @@ use crate::estimate::Cost;
 use crate::input::{Code, Request};
 use crate::output::{Outcome, Reply, ResultLine};
 use crate::send::{Flawed, Unanswered};
+use crate::sharing::for_users;
 use crate::stop::Cause;
 
 /// What asking for a permit led to.
@@ -270,7 +271,7 @@ fn unanswered(shared: &Shared, outgoing: &Outgoing, why: &Unanswered) -> Outcome
 /// The place where the quotas are shared could not be asked: nothing that the request has done, and nothing is sent without.
 async fn no_quota(shared: &Shared, why: String, retryable: bool) -> Option<Outcome> {
     if !retryable {
-        shared.stop.drain(Cause::Shared(why));
+        shared.stop.drain(Cause::Shared(for_users(&why)));
         return Some(abandon(shared));
     }
     say_away(shared, &why);
@@ -292,7 +293,7 @@ fn look_where_quotas_are_shared(shared: &Shared) {
 
 fn say_away(shared: &Shared, why: &str) {
     if !shared.quota_away.swap(true, Relaxed) {
-        shared.screen.say(&format!("nothing is sent for now: {why}"));
+        shared.screen.say(&format!("nothing is sent for now: {}", for_users(why)));
     }
 }
 

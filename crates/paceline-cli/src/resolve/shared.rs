@@ -17,7 +17,7 @@ pub(super) fn name<'a>(args: &'a RunArgs, config: &'a Config) -> Option<&'a Shar
 pub(super) fn sharing(args: &RunArgs, config: &Config) -> Result<Option<Sharing>> {
     let redis = args.limits.redis.as_ref().or(config.limits.redis.as_ref());
     match name(args, config) {
-        Some(name) => Ok(Some(Sharing::new(name.clone(), redis.cloned()))),
+        Some(name) => Sharing::new(name.clone(), redis.cloned()).map(Some),
         None if redis.is_some() && !args.rehearse => {
             bail!("--redis says where limits are shared and not as what; name them by --shared NAME")
         }

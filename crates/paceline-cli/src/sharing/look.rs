@@ -1,13 +1,13 @@
 //! Shared quotas as they stand, in plain data.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use paceline::LimitView;
-use paceline::backend::Home;
+use paceline::backend::{BackendError, Home};
 
-use super::store::standing;
+use super::store::{PATIENCE, standing};
 use super::{SharedName, Sharing, Store};
 
 /// What is to be seen at one time.
@@ -17,6 +17,16 @@ pub(crate) struct Look {
     /// Processes that have it open, without the one that looks.
     pub(crate) members: usize,
     pub(crate) sets: Vec<Set>,
+    /// All else is from before the store was away, if it is.
+    pub(crate) away: Option<Away>,
+}
+
+/// The store cannot be asked.
+#[derive(Clone, Debug)]
+pub(crate) struct Away {
+    /// For how long that is known.
+    pub(crate) since: Duration,
+    pub(crate) why: String,
 }
 
 /// One quota group.
@@ -38,6 +48,8 @@ pub(crate) struct Watch {
     store: Store,
     open: Vec<Open>,
     looks: u64,
+    last: Option<Look>,
+    away: Option<Instant>,
 }
 
 /// Looks from one search for new sets to the next.
@@ -47,43 +59,68 @@ struct Open {
     name: Arc<str>,
     keys: Vec<Arc<str>>,
     home: Arc<dyn Home>,
+    /// How long it may take to tell of itself: the first time, it has to be asked for.
+    patience: Duration,
 }
 
 impl Watch {
     /// # Errors
     /// There is nothing of that name.
     pub(crate) async fn new(sharing: &Sharing) -> Result<Self> {
-        Ok(Self { store: Store::find(sharing).await?, open: Vec::new(), looks: 0 })
+        Ok(Self { store: Store::find(sharing).await?, open: Vec::new(), looks: 0, last: None, away: None })
     }
 
-    pub(crate) async fn look(&mut self) -> Result<Look> {
+    /// As it stands; where the store is away, as it stood when that was last known.
+    ///
+    /// # Errors
+    /// It cannot be seen, and will not be later, or never was.
+    ///
+    /// # Cancel safety
+    /// The next look sees what this one would have.
+    pub(crate) async fn look(&mut self) -> Result<Look, BackendError> {
+        match (self.see().await, &self.last) {
+            (Ok(look), _) => {
+                self.away = None;
+                self.last = Some(look.clone());
+                Ok(look)
+            }
+            (Err(error), Some(last)) if error.retryable => {
+                let since = self.away.get_or_insert_with(Instant::now).elapsed();
+                Ok(Look { away: Some(Away { since, why: error.message }), ..last.clone() })
+            }
+            (Err(error), _) => Err(error),
+        }
+    }
+
+    async fn see(&mut self) -> Result<Look, BackendError> {
         // Those that come later are found later.
         if self.looks % FEW == 0 {
             self.find().await?;
         }
-        self.looks += 1;
         let mut looks = Vec::with_capacity(self.open.len());
-        for open in &self.open {
+        for open in &mut self.open {
             looks.push(open.look().await?);
         }
+        self.looks += 1;
         let members = looks.iter().map(|(_, members)| *members).max().unwrap_or_default();
         Ok(Look {
             name: self.store.sharing.name.clone(),
             members: members.saturating_sub(1),
             sets: looks.into_iter().map(|(set, _)| set).collect(),
+            away: None,
         })
     }
 }
 
 impl Watch {
-    async fn find(&mut self) -> Result<()> {
+    async fn find(&mut self) -> Result<(), BackendError> {
         for name in self.store.sets().await? {
             if self.open.iter().any(|open| open.name == name) {
                 continue;
             }
             if let Some((home, limits)) = self.store.home(&name).await? {
                 let keys = limits.into_iter().map(|(key, _)| key).collect();
-                self.open.push(Open { name, keys, home });
+                self.open.push(Open { name, keys, home, patience: PATIENCE });
             }
         }
         Ok(())
@@ -99,8 +136,9 @@ impl Watch {
 
 impl Open {
     /// The set, and who shares it, this process included.
-    async fn look(&self) -> Result<(Set, usize)> {
-        let standing = standing(&*self.home).await?;
+    async fn look(&mut self) -> Result<(Set, usize), BackendError> {
+        let standing = standing(&*self.home, self.patience).await?;
+        self.patience = Duration::ZERO;
         let view = standing.view;
         let set = Set {
             name: Arc::clone(&self.name),

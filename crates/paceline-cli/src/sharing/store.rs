@@ -5,11 +5,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Error, Result, anyhow, bail};
-use paceline::backend::{Change, Home, LimitSpec, Remote, Standing};
+use paceline::backend::{BackendError, Change, Home, LimitSpec, Remote, Standing};
 use paceline_redis::Redis;
 use paceline_shm::Shm;
 
-use super::Sharing;
+use super::{Sharing, for_users};
 use crate::exit::{Exit, Halt};
 
 /// What is shared under a name, opened.
@@ -25,24 +25,26 @@ enum Place {
     Redis(Redis),
 }
 
-/// What a reset has come to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What a reset has come to; where there are several sets, the most of what it has come to for one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Cleared {
+    /// There was nothing.
+    Nothing,
     /// Nothing is left.
     Forgotten,
-    /// It is in use, so what it allows stays.
-    Unused,
+    /// So many processes have it open, whatever for, so what it allows stays.
+    Unused { users: usize },
 }
 
 /// How long a store may take to tell how a set stands.
-const PATIENCE: Duration = Duration::from_secs(10);
+pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 
 impl Store {
     /// Makes what is not there.
     pub(crate) async fn open(sharing: &Sharing) -> Result<Self> {
         let place = match &sharing.redis {
-            None => Place::Machine(paceline_shm::open(sharing.name.as_str())?),
-            Some(url) => Place::Redis(paceline_redis::connect(&url.0).await?),
+            None => Place::Machine(paceline_shm::open(sharing.name.as_str()).map_err(told)?),
+            Some(url) => Place::Redis(paceline_redis::connect(&url.0).await.map_err(told)?),
         };
         Ok(Self { sharing: sharing.clone(), place })
     }
@@ -63,30 +65,37 @@ impl Store {
 
     /// Forgets what is there, or, where others are using it, what they have used and learnt.
     pub(crate) async fn clear(sharing: &Sharing) -> Result<Cleared> {
+        let mut cleared = Cleared::Nothing;
         if sharing.redis.is_none() {
-            // Before it is opened: nobody can be using what cannot be read.
+            // What cannot be read is something, too, and nobody can be using it.
+            let there = match Self::open(sharing).await {
+                Ok(store) => store.sets().await.map_or(true, |sets| !sets.is_empty()),
+                Err(_) => true,
+            };
             match paceline_shm::remove(sharing.name.as_str()) {
-                Ok(()) => return Ok(Cleared::Forgotten),
-                Err(paceline_shm::Error::InUse { .. }) => {}
-                Err(error) => return Err(error.into()),
+                Ok(()) => return Ok(if there { Cleared::Forgotten } else { Cleared::Nothing }),
+                Err(paceline_shm::Error::InUse { count: users, .. }) => cleared = Cleared::Unused { users },
+                Err(error) => return Err(told(error).into()),
             }
         }
-        let (store, mut cleared) = (Self::open(sharing).await?, Cleared::Forgotten);
+        let store = Self::open(sharing).await?;
         for set in store.sets().await? {
             if let Place::Redis(redis) = &store.place {
                 match redis.remove(&set).await {
-                    Err(paceline_redis::Error::InUse { .. }) => {}
+                    Err(paceline_redis::Error::InUse { count: users, .. }) => {
+                        cleared = cleared.max(Cleared::Unused { users });
+                    }
                     removed => {
-                        removed?;
+                        removed.map_err(told)?;
+                        cleared = cleared.max(Cleared::Forgotten);
                         continue;
                     }
                 }
             }
-            cleared = Cleared::Unused;
             if let Some((home, _)) = store.home(&set).await? {
-                standing(&*home).await?;
+                standing(&*home, PATIENCE).await?;
                 for change in [Change::Reset, Change::Unlearn, Change::Resume] {
-                    home.change(change)?;
+                    home.change(change).map_err(told)?;
                 }
             }
         }
@@ -108,15 +117,19 @@ impl Store {
         }
     }
 
-    /// Why such a set cannot be had, and what can be done about what is there.
-    pub(crate) fn refused(&self, error: &paceline::Error) -> Halt {
+    /// Why such a set cannot be had, and, where something else is shared, what can be done about that.
+    pub(crate) async fn refused(&self, error: &paceline::Error) -> Halt {
         let why = match error {
-            paceline::Error::Backend { message, retryable: true, .. } => return later(message),
-            paceline::Error::Backend { message, .. } => message.clone(),
+            paceline::Error::Backend { message, retryable: true, .. } => return later(&for_users(message)),
+            paceline::Error::Backend { message, .. } => for_users(message),
             other => other.to_string(),
         };
+        // Where it is no store at all, there is nothing to see or to clear.
+        if self.sets().await.unwrap_or_default().is_empty() {
+            return anyhow!(why).into();
+        }
         let flags = self.sharing.flags();
-        anyhow!("{why}\n`paceline status {flags}` shows what is shared, and with --reset clears it").into()
+        anyhow!("{why}\n`paceline status {flags}` shows what is shared, and with --reset clears it once nobody uses it").into()
     }
 
     /// Waits until what was given back and changed so far has come to where others see it. Where that does not come to
@@ -129,44 +142,52 @@ impl Store {
     }
 
     /// The sets that are there.
-    pub(super) async fn sets(&self) -> Result<Vec<Arc<str>>> {
+    pub(super) async fn sets(&self) -> Result<Vec<Arc<str>>, BackendError> {
         let mut sets = match &self.place {
-            Place::Machine(shm) => shm.sets()?,
-            Place::Redis(redis) => redis.sets().await?,
+            Place::Machine(shm) => shm.sets().map_err(told)?,
+            Place::Redis(redis) => redis.sets().await.map_err(told)?,
         };
         sets.retain(|set| self.sharing.name.has(set));
         Ok(sets)
     }
 
     /// One of them as it was made, and its limits; none if it is gone by now.
-    pub(super) async fn home(&self, set: &Arc<str>) -> Result<Option<(Arc<dyn Home>, Vec<(Arc<str>, LimitSpec)>)>> {
+    pub(super) async fn home(&self, set: &Arc<str>) -> Result<Option<Opened>, BackendError> {
         let limits = match &self.place {
-            Place::Machine(shm) => Some(shm.limits(set)?),
-            Place::Redis(redis) => redis.limits(set).await?,
+            Place::Machine(shm) => Some(shm.limits(set).map_err(told)?),
+            Place::Redis(redis) => redis.limits(set).await.map_err(told)?,
         };
         let Some(limits) = limits else { return Ok(None) };
-        Ok(Some((self.remote().open(set, &limits)?, limits)))
+        Ok(Some((self.remote().open(set, &limits).map_err(told)?, limits)))
     }
 }
 
 /// Why a store cannot be opened, and whether it may be later.
 pub(crate) fn unopened(error: Error) -> Halt {
-    let redis = error.downcast_ref().is_some_and(paceline_redis::Error::is_retryable);
-    let machine = error.downcast_ref().is_some_and(paceline_shm::Error::is_retryable);
-    if redis || machine { later(&error) } else { error.into() }
+    let passes = error.downcast_ref().is_some_and(|error: &BackendError| error.retryable);
+    if passes { later(&error) } else { error.into() }
 }
 
 fn later(why: &impl fmt::Display) -> Halt {
     Halt::new(Exit::Stopped, anyhow!("{why}\nnothing was sent; once that is mended, run the same command again"))
 }
 
-/// How a set stands, once that can be told.
-pub(super) async fn standing(home: &dyn Home) -> Result<Standing> {
+/// A set and its limits.
+type Opened = (Arc<dyn Home>, Vec<(Arc<str>, LimitSpec)>);
+
+/// What a store says, as users of the command can follow it.
+fn told(error: impl Into<BackendError>) -> BackendError {
+    let BackendError { message, retryable } = error.into();
+    BackendError { message: for_users(&message), retryable }
+}
+
+/// How a set stands, once that can be told, within `patience`.
+pub(super) async fn standing(home: &dyn Home, patience: Duration) -> Result<Standing, BackendError> {
     let began = Instant::now();
     loop {
         match home.standing() {
-            Err(error) if error.retryable && began.elapsed() < PATIENCE => {}
-            known => return Ok(known?),
+            Err(error) if error.retryable && began.elapsed() < patience => {}
+            known => return known.map_err(told),
         }
         tokio::time::sleep(Duration::from_millis(20)).await;
     }

@@ -12,7 +12,7 @@ use crate::time::millis;
 use crate::top;
 
 pub(super) fn run(name: &SharedName, args: &StatusArgs) -> Result<Exit, Halt> {
-    let sharing = Sharing::new(name.clone(), args.redis.clone());
+    let sharing = Sharing::new(name.clone(), args.redis.clone())?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("cannot start")?;
     let text =
         runtime.block_on(async { if args.reset { reset(&sharing).await } else { look(&sharing, args.json).await } })?;
@@ -30,10 +30,15 @@ async fn look(sharing: &Sharing, json: bool) -> Result<String> {
 
 async fn reset(sharing: &Sharing) -> Result<String> {
     Ok(match Store::clear(sharing).await? {
+        Cleared::Nothing => format!("nothing was shared as {sharing}, so there is nothing to forget\n"),
         Cleared::Forgotten => format!("nothing is shared as {sharing} any more\n"),
-        Cleared::Unused => format!(
-            "{sharing} is in use, so its limits stay and what is in flight, too; what was used of them and learnt is forgotten\n"
-        ),
+        Cleared::Unused { users } => {
+            let users = if users == 1 { "1 process has".into() } else { format!("{users} processes have") };
+            format!(
+                "{users} {sharing} open (runs, and whoever watches by `paceline top`), so its limits stay, and what is in \
+                 flight, too; what was used of them and learnt is forgotten\n"
+            )
+        }
     })
 }
 

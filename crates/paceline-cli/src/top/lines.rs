@@ -6,22 +6,23 @@ use console::{style, truncate_str};
 use paceline::{LimitKind, LimitView};
 
 use crate::progress::{Fill, gauge};
-use crate::screen::grouped;
-use crate::sharing::{Look, Set};
+use crate::screen::{grouped, plain};
+use crate::sharing::{Away, Look, Set};
 use crate::time;
 
 /// What to show on a terminal of that many columns and rows; `rates` are grants a second, by set, where they are known.
 /// No line is wider and there are fewer of them than rows.
 pub(super) fn block(look: &Look, rates: &[Option<f64>], columns: usize, rows: usize) -> Vec<String> {
     let mut lines = vec![format!("{}  {}", style(&look.name).bold(), users(look))];
+    lines.extend(away(look).into_iter().flatten().map(|line| format!("  {}", style(line).yellow())));
     // All gauges are of one length, so that they can be compared.
     let limits = || look.sets.iter().flat_map(|set| &set.limits);
-    let names = limits().map(|(key, _)| key.chars().count()).max().unwrap_or(0);
+    let names = limits().map(|(key, _)| plain(key).chars().count()).max().unwrap_or(0);
     let words = limits().map(|(key, view)| state(key, view).chars().count()).max().unwrap_or(0);
     let room = columns.saturating_sub(names + words + 8);
     for (at, set) in look.sets.iter().enumerate() {
         if look.sets.len() > 1 {
-            lines.push(format!("{}", style(&set.name).bold()));
+            lines.push(format!("{}", style(plain(&set.name)).bold()));
         }
         lines.push(format!("  {}", traffic(set, rates.get(at).copied().flatten())));
         lines.extend(gate(set).map(|gate| format!("  {}", style(gate).yellow())));
@@ -42,12 +43,19 @@ pub(super) fn line(look: &Look, rates: &[Option<f64>]) -> String {
     let set = |(at, set): (usize, &Set)| {
         let mut parts = vec![traffic(set, rates.get(at).copied().flatten())];
         parts.extend(gate(set));
-        parts.extend(set.limits.iter().map(|(key, view)| format!("{key} {:.0} %", view.fill() * 100.0)));
-        let whose = if look.sets.len() > 1 { format!("{}: ", set.name) } else { String::new() };
+        parts.extend(set.limits.iter().map(|(key, view)| format!("{} {:.0} %", plain(key), view.fill() * 100.0)));
+        let whose = if look.sets.len() > 1 { format!("{}: ", plain(&set.name)) } else { String::new() };
         format!("{whose}{}", parts.join(" | "))
     };
     let sets = look.sets.iter().enumerate().map(set).collect::<Vec<_>>().join(" || ");
-    format!("{}  {} | {sets}", look.name, users(look))
+    let away = away(look).map(|[state, why]| format!("{state}: {why} | ")).unwrap_or_default();
+    format!("{}  {} | {away}{sets}", look.name, users(look))
+}
+
+/// What these figures are worth, and why.
+fn away(look: &Look) -> Option<[String; 2]> {
+    let Away { since, why } = look.away.as_ref()?;
+    Some([format!("away for {}, and these figures are from before", time::rounded(*since)), plain(why)])
 }
 
 fn users(look: &Look) -> String {
@@ -79,7 +87,7 @@ fn limit(key: &Arc<str>, view: &LimitView, names: usize, room: usize) -> String 
     let bar = style(gauge(view.fill(), room, '#'));
     // Full is what holds somebody up.
     let bar = if view.available == 0 { bar.yellow() } else { bar.green() };
-    format!("  {key:names$} [{bar}] {}", state(key, view))
+    format!("  {:names$} [{bar}] {}", plain(key), state(key, view))
 }
 
 fn state(key: &Arc<str>, view: &LimitView) -> String {

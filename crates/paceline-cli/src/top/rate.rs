@@ -14,8 +14,11 @@ const OVER: Duration = Duration::from_secs(3);
 pub(super) struct Rates(HashMap<Arc<str>, VecDeque<(Duration, u64)>>);
 
 impl Rates {
-    /// Those of a look's sets, where there was one before.
+    /// Those of a look's sets, where there was one before; while the store is away nobody knows.
     pub(super) fn note(&mut self, now: Duration, look: &Look) -> Vec<Option<f64>> {
+        if look.away.is_some() {
+            return Vec::new();
+        }
         let note = |(name, granted): (&Arc<str>, u64)| {
             let points = self.0.entry(Arc::clone(name)).or_default();
             while points.len() > 1 && points[0].0 + OVER < now {

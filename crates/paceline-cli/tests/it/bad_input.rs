@@ -53,6 +53,7 @@ fn usage_errors() {
         &["--shared", "a/b", "--rpm", "5", "--concurrency", "8"],
         &["--shared", "one"],
         &["--shared", "one", "--rehearse"],
+        &["--shared", "one", "--rpm", "5", "--redis", "127.0.0.1:7391"],
     ];
     let job = Job::of(1);
     let mut said = String::new();
@@ -65,6 +66,25 @@ fn usage_errors() {
     }
     insta::assert_snapshot!(said);
     assert!(!job.output().exists(), "nothing was opened for writing");
+}
+
+/// As they cannot be meant.
+#[test]
+fn usage_errors_of_status() {
+    let cases: &[&[&str]] = &[
+        &[],
+        &["--reset"],
+        &["out.jsonl", "--reset"],
+        &["out.jsonl", "--redis", "redis://127.0.0.1"],
+        &["out.jsonl", "--shared", "one"],
+        &["--shared", "one", "--input", "in.jsonl"],
+        &["--shared", "one", "--json", "--reset"],
+    ];
+    let said = cases.iter().map(|case| {
+        let ended = end(paceline(["status"]).args(*case)).expect(2);
+        format!("$ paceline status {}\n{}\n\n", case.join(" "), ended.stderr.trim_end())
+    });
+    insta::assert_snapshot!(said.collect::<String>());
 }
 
 #[test]

@@ -1,9 +1,10 @@
 //! Quotas that several runs share on one machine: real processes, real memory.
 #![cfg(target_os = "linux")]
 
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::TcpListener;
 use std::os::unix::fs::FileExt as _;
-use std::process::{Child, Command};
+use std::process::{Child, ChildStdout, Command};
 use std::thread::sleep;
 use std::time::Duration;
 
@@ -131,8 +132,15 @@ fn what_is_shared_is_shown_and_cleared_in_real_time() {
     let refused = refused.says("`requests` is 100 per 500ms").says("99 per 500ms");
     refused.says("`paceline status --shared one` shows what is shared, and with --reset clears it");
 
+    // Others' guard is as much a part of it as their amounts.
+    let mut careless = run(&job, &provider.url(), "b", &LIMIT);
+    std::fs::write(job.path("job.toml"), "[limits]\nguard = \"200ms\"\n").unwrap();
+    end(&mut careless).expect(2).says("the guard of `requests` is 300ms there, 200ms here; ");
+
     let cleared = shared(&job, &["status", "--shared", "one", "--reset"]).expect(0).stdout;
     assert_eq!(cleared, "nothing is shared as `one` any more\n");
+    let again = shared(&job, &["status", "--shared", "one", "--reset"]).expect(0).stdout;
+    assert_eq!(again, "nothing was shared as `one`, so there is nothing to forget\n");
     end(&mut run(&job, &provider.url(), "b", &other)).expect(0);
 }
 
@@ -146,8 +154,25 @@ fn clearing_what_is_in_use_keeps_its_limits_in_real_time() {
         sleep(Duration::from_millis(10));
     }
     let cleared = shared(&job, &["status", "--shared", "one", "--reset"]).expect(0).stdout;
-    assert!(cleared.starts_with("`one` is in use, so its limits stay"), "{cleared}");
+    assert!(cleared.starts_with("1 process has `one` open (runs, and whoever watches by `paceline top`)"), "{cleared}");
     wait(held).expect(0).says("15 requests: 15 ok");
+
+    // Whoever watches keeps it open, too.
+    let mut top = begin(&mut within(&job, paceline(["top", "--shared", "one"])));
+    let _lines = first_line(&mut top);
+    let kept = shared(&job, &["status", "--shared", "one", "--reset"]).expect(0).stdout;
+    assert!(kept.starts_with("1 process has `one` open"), "{kept}");
+    top.kill().unwrap();
+    top.wait().unwrap();
+    let cleared = shared(&job, &["status", "--shared", "one", "--reset"]).expect(0).stdout;
+    assert_eq!(cleared, "nothing is shared as `one` any more\n");
+}
+
+/// Waits for it, and leaves the rest to be read.
+fn first_line(child: &mut Child) -> (String, BufReader<ChildStdout>) {
+    let (mut line, mut lines) = (String::new(), BufReader::new(child.stdout.take().unwrap()));
+    lines.read_line(&mut line).unwrap();
+    (line, lines)
 }
 
 /// The second run shares what the first has spent, without being told of it.
@@ -192,8 +217,7 @@ fn a_reader_that_has_seen_enough_of_it_ends_it_in_real_time() {
     let job = dealt(1, &["a"]);
     end(&mut run(&job, &provider().url(), "a", &LIMIT)).expect(0);
     let mut top = begin(&mut within(&job, paceline(["top", "--shared", "one"])));
-    let mut line = String::new();
-    BufReader::new(top.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    let (line, _) = first_line(&mut top);
     assert!(line.starts_with("one  nobody uses it now | "), "{line}");
     assert_eq!(wait(top).expect(0).stderr, "");
 }
@@ -275,6 +299,9 @@ fn two_runs_on_halves_keep_one_quota_over_redis_in_real_time() {
     refused.says("`paceline status --shared one --redis URL` shows what is shared");
     look(&["status", "--shared", "none"]).expect(2).says("nothing is shared as `none` over Redis here");
 
+    let reset = |name| look(&["status", "--shared", name, "--reset"]).expect(0).stdout;
+    assert_eq!(reset("none"), "nothing was shared as `none` over Redis, so there is nothing to forget\n");
+
     let nobody = format!("redis://:hunter3@{}", redis.address());
     let refused = end(paceline(["top", "--shared", "one", "--redis"]).arg(&nobody)).expect(2);
     assert!(!refused.stderr.contains("hunter"), "{}", refused.stderr);
@@ -301,4 +328,47 @@ fn a_redis_that_is_away_is_waited_for_in_real_time() {
     assert!(ended.stderr.contains("nothing is sent for now"), "{}", ended.stderr);
     assert_eq!(provider.mock.stats().rejected, 0);
     assert_each_once(&results(&job.path("a.out")), 300);
+}
+
+/// What is shown of it is not taken for how it stands.
+#[test]
+fn a_watch_says_that_redis_is_away_in_real_time() {
+    let mut redis = Server::options().persistent().start();
+    let (job, url) = (dealt(1, &["a"]), redis.url());
+    end(run(&job, &provider().url(), "a", &LIMIT).args(["--redis", &url])).expect(0);
+    let mut top = begin(&mut paceline(["top", "--shared", "one", "--redis", &url]));
+    let (line, lines) = first_line(&mut top);
+    assert!(line.contains("1 granted so far") && !line.contains("away"), "{line}");
+    redis.kill();
+    let mut lines = lines.lines().map(Result::unwrap);
+    let away = lines.find(|line| line.contains("away for ")).unwrap();
+    assert!(away.contains("these figures are from before: cannot reach Redis at 127.0.0.1:"), "{away}");
+    assert!(away.contains(" 1 granted so far") && !away.contains("/s"), "{away}");
+    redis.restart();
+    let back = lines.find(|line| !line.contains("away for ")).unwrap();
+    assert!(back.contains("/s granted, 1 so far"), "{back}");
+    top.kill().unwrap();
+    top.wait().unwrap();
+}
+
+/// Something else listens there, which says what a terminal would obey.
+#[test]
+fn what_is_no_redis_is_told_plainly() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("redis://{}", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().map_while(Result::ok) {
+            std::thread::spawn(move || {
+                let mut asked = [0; 4_096];
+                while let Some(length) = stream.read(&mut asked).ok().filter(|length| *length > 0) {
+                    let commands = asked[..length].iter().filter(|byte| **byte == b'*').count();
+                    let _ = stream.write_all(&b"-ERR \x1b[2Jgo away\r\n".repeat(commands));
+                }
+            });
+        }
+    });
+    let job = dealt(1, &["a"]);
+    let refused = end(run(&job, "http://127.0.0.1:9", "a", &LIMIT).args(["--redis", &url])).expect(2);
+    assert!(!refused.stderr.contains('\x1b') && !refused.stderr.contains("--reset"), "{}", refused.stderr);
+    refused.says(r"\u{1b}[2Jgo away");
 }

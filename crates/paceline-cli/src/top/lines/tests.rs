@@ -22,7 +22,7 @@ fn set(name: &str, limits: &[(&str, LimitView)]) -> Set {
 }
 
 fn look(sets: Vec<Set>) -> Look {
-    Look { name: shared_name("openai").unwrap(), members: 2, sets }
+    Look { name: shared_name("openai").unwrap(), members: 2, sets, away: None }
 }
 
 fn one() -> Look {
@@ -30,14 +30,14 @@ fn one() -> Look {
     look(vec![set("openai", &limits)])
 }
 
-fn plain(look: &Look, rates: &[Option<f64>], columns: usize, rows: usize) -> String {
+fn bare(look: &Look, rates: &[Option<f64>], columns: usize, rows: usize) -> String {
     let lines = block(look, rates, columns, rows);
     lines.iter().map(|line| strip_ansi_codes(line).into_owned()).collect::<Vec<_>>().join("\n")
 }
 
 #[test]
 fn everything_is_there_at_80_columns() {
-    insta::assert_snapshot!(plain(&one(), &[Some(8.25)], 80, 24), @r"
+    insta::assert_snapshot!(bare(&one(), &[Some(8.25)], 80, 24), @r"
     openai  2 processes
       7 in use, 3 waiting | 8.2/s granted, 12,345 so far
       requests    [##################....]  82 %  410 of 500 per 1m
@@ -51,7 +51,7 @@ fn several_sets_have_a_heading_each_and_a_closed_gate_is_told() {
     let paused = Some(Duration::from_secs(12));
     let second = Set { paused, ..set("openai:b", &[("requests", rate(60, 60))]) };
     let look = Look { members: 0, ..look(vec![set("openai:a", &[("requests", rate(500, 410))]), second]) };
-    insta::assert_snapshot!(plain(&look, &[], 60, 24), @r"
+    insta::assert_snapshot!(bare(&look, &[], 60, 24), @r"
     openai  nobody uses it now
     openai:a
       7 in use, 3 waiting | 12,345 granted so far
@@ -66,6 +66,31 @@ fn several_sets_have_a_heading_each_and_a_closed_gate_is_told() {
 #[test]
 fn a_line_has_all_of_it() {
     insta::assert_snapshot!(line(&one(), &[Some(8.25)]), @"openai  2 processes | 7 in use, 3 waiting | 8.2/s granted, 12,345 so far | requests 82 % | tokens 100 % | concurrency 44 %");
+}
+
+#[test]
+fn a_store_that_is_away_is_told_above_what_was_known() {
+    let why = "cannot reach Redis at 127.0.0.1:6379".to_owned();
+    let look = Look { away: Some(Away { since: Duration::from_secs(4), why }), ..one() };
+    insta::assert_snapshot!(bare(&look, &[], 80, 24), @r"
+    openai  2 processes
+      away for 4.0 s, and these figures are from before
+      cannot reach Redis at 127.0.0.1:6379
+      7 in use, 3 waiting | 12,345 granted so far
+      requests    [##################....]  82 %  410 of 500 per 1m
+      tokens      [######################] 100 %  10,020 of 10,000 per 1m, 20 over
+      concurrency [##########............]  44 %  7 of 16 at once
+    ");
+    insta::assert_snapshot!(line(&look, &[]), @"openai  2 processes | away for 4.0 s, and these figures are from before: cannot reach Redis at 127.0.0.1:6379 | 7 in use, 3 waiting | 12,345 granted so far | requests 82 % | tokens 100 % | concurrency 44 %");
+}
+
+/// Whoever can write to the store can call a set anything.
+#[test]
+fn no_name_steers_the_terminal() {
+    let look = look(vec![set("openai:\x1b[2J", &[("re\u{9b}quests", rate(9, 9))]), set("openai:b", &[])]);
+    let shown = bare(&look, &[], 80, 24) + &line(&look, &[]);
+    assert!(shown.contains(r"openai:\u{1b}[2J") && shown.contains(r"re\u{9b}quests"), "{shown}");
+    assert!(!shown.contains(|c: char| c.is_control() && c != '\n'), "{shown}");
 }
 
 #[test]
