@@ -47,13 +47,15 @@ pub(crate) struct Set {
 pub(crate) struct Watch {
     store: Store,
     open: Vec<Open>,
-    looks: u64,
+    /// When sets were last searched for.
+    found: Option<Instant>,
     last: Option<Look>,
     away: Option<Instant>,
 }
 
-/// Looks from one search for new sets to the next.
-const FEW: u64 = 8;
+/// From one search for new sets to the next. It is a question to the store, so who only looks hears by it, too, whether the
+/// store answers.
+const SEARCH: Duration = Duration::from_secs(2);
 
 struct Open {
     name: Arc<str>,
@@ -67,7 +69,7 @@ impl Watch {
     /// # Errors
     /// There is nothing of that name.
     pub(crate) async fn new(sharing: &Sharing) -> Result<Self> {
-        Ok(Self { store: Store::find(sharing).await?, open: Vec::new(), looks: 0, last: None, away: None })
+        Ok(Self { store: Store::find(sharing).await?, open: Vec::new(), found: None, last: None, away: None })
     }
 
     /// As it stands; where the store is away, as it stood when that was last known.
@@ -94,14 +96,14 @@ impl Watch {
 
     async fn see(&mut self) -> Result<Look, BackendError> {
         // Those that come later are found later.
-        if self.looks % FEW == 0 {
+        if self.found.is_none_or(|found| found.elapsed() >= SEARCH) {
             self.find().await?;
+            self.found = Some(Instant::now());
         }
         let mut looks = Vec::with_capacity(self.open.len());
         for open in &mut self.open {
             looks.push(open.look().await?);
         }
-        self.looks += 1;
         let members = looks.iter().map(|(_, members)| *members).max().unwrap_or_default();
         Ok(Look {
             name: self.store.sharing.name.clone(),

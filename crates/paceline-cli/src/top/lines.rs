@@ -6,7 +6,7 @@ use console::{style, truncate_str};
 use paceline::{LimitKind, LimitView};
 
 use crate::progress::{Fill, gauge};
-use crate::screen::{grouped, plain};
+use crate::screen::{self, grouped};
 use crate::sharing::{Away, Look, Set};
 use crate::time;
 
@@ -56,6 +56,11 @@ pub(super) fn line(look: &Look, rates: &[Option<f64>]) -> String {
 fn away(look: &Look) -> Option<[String; 2]> {
     let Away { since, why } = look.away.as_ref()?;
     Some([format!("away for {}, and these figures are from before", time::rounded(*since)), plain(why)])
+}
+
+/// Somebody else's text, as part of a line.
+fn plain(text: &str) -> String {
+    screen::plain(text).replace(['\n', '\t'], " ")
 }
 
 fn users(look: &Look) -> String {

@@ -87,9 +87,9 @@ fn a_store_that_is_away_is_told_above_what_was_known() {
 /// Whoever can write to the store can call a set anything.
 #[test]
 fn no_name_steers_the_terminal() {
-    let look = look(vec![set("openai:\x1b[2J", &[("re\u{9b}quests", rate(9, 9))]), set("openai:b", &[])]);
+    let look = look(vec![set("openai:\x1b[2J", &[("re\u{9b}que\nsts", rate(9, 9))]), set("openai:b", &[])]);
     let shown = bare(&look, &[], 80, 24) + &line(&look, &[]);
-    assert!(shown.contains(r"openai:\u{1b}[2J") && shown.contains(r"re\u{9b}quests"), "{shown}");
+    assert!(shown.contains(r"openai:\u{1b}[2J") && shown.contains(r"re\u{9b}que sts"), "{shown}");
     assert!(!shown.contains(|c: char| c.is_control() && c != '\n'), "{shown}");
 }
 
