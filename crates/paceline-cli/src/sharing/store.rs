@@ -131,7 +131,8 @@ impl Store {
             return anyhow!(why).into();
         }
         let flags = self.sharing.flags();
-        anyhow!("{why}\n`paceline status {flags}` shows what is shared, and with --reset clears it once nobody uses it").into()
+        anyhow!("{why}\n`paceline status {flags}` shows what is shared, and with --reset clears it once nobody uses it")
+            .into()
     }
 
     /// Waits until what was given back and changed so far has come to where others see it. Where that does not come to
