@@ -91,7 +91,7 @@ fn other_limits_are_named() {
     says(&build(set().calls(Quota::per_minute(5)).concurrency(3)), &["`concurrency`", "2 at once", "3 at once"]);
     says(&build(set().calls(Quota::per_minute(5))), &["`calls`, `concurrency`"]);
     let guarded = Quota::per_minute(5).guard(Duration::from_secs(1));
-    says(&build(set().calls(guarded).concurrency(2)), &["guard: 1s"]);
+    says(&build(set().calls(guarded).concurrency(2)), &["the guard of `calls` is none there, 1s here"]);
 }
 
 /// What a file says is shown on terminals, and may be anything.

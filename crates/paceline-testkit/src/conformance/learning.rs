@@ -228,8 +228,8 @@ pub(super) async fn others_have_to_learn_alike(place: &impl Place) {
     let by = |name: &'static str, backoff| {
         LimitSet::builder(name).adaptive(rules().backoff_factor(backoff).build().expect("in range"))
     };
-    let otherwise = [("harder", by("harder", 0.7)), ("never", LimitSet::builder("never").concurrency(8))];
-    for (name, described) in otherwise {
+    let never = LimitSet::builder("never").concurrency(8);
+    for (name, described, differs) in [("harder", by("harder", 0.7), "0.5"), ("never", never, "learnt")] {
         let set = made(place, by(name, 0.5));
         drop(soon(set.acquire(())).await);
         // Some can only tell once they have asked.
@@ -238,7 +238,7 @@ pub(super) async fn others_have_to_learn_alike(place: &impl Place) {
             Err(error) => error,
         };
         assert!(matches!(&error, Error::Backend { retryable: false, .. }), "{error}");
-        assert!(error.to_string().contains("concurrency") && error.to_string().contains("0.5"), "{error}");
+        assert!(error.to_string().contains("concurrency") && error.to_string().contains(differs), "{error}");
     }
     let unshared = [
         LimitSet::builder("guarded").adaptive(rules().latency_guard().build().expect("in range")),
