@@ -229,7 +229,7 @@ pub(super) async fn others_have_to_learn_alike(place: &impl Place) {
         LimitSet::builder(name).adaptive(rules().backoff_factor(backoff).build().expect("in range"))
     };
     let never = LimitSet::builder("never").concurrency(8);
-    for (name, described, differs) in [("harder", by("harder", 0.7), "0.5"), ("never", never, "learnt")] {
+    for (name, described, differs) in [("harder", by("harder", 0.7), "0.5"), ("never", never, "8")] {
         let set = made(place, by(name, 0.5));
         drop(soon(set.acquire(())).await);
         // Some can only tell once they have asked.
