@@ -67,6 +67,8 @@ fn a_cut_breaks_connections_and_takes_new_ones() {
 fn a_link_that_leads_elsewhere_breaks_and_connects_there() {
     let (silent, proxy) = (TcpListener::bind("127.0.0.1:0").unwrap(), Delaying::before(echo()));
     let mut stream = connect(&proxy);
+    stream.write_all(b"a").unwrap();
+    heard(&mut stream, 1);
     proxy.lead(silent.local_addr().unwrap());
     assert_eq!(stream.read(&mut [0]).unwrap_or(0), 0);
     let mut stream = connect(&proxy);
