@@ -15,6 +15,9 @@ use crate::support::{LEASE, options, set, soon, until};
 /// What all keys of the set that [`set`] makes begin with.
 const SET: &str = "{paceline:set}";
 
+/// How much later than it was granted somebody may take note of it: as late as whoever hears nothing asks.
+const LATE: Duration = Duration::from_millis(250);
+
 fn described(set: LimitSetBuilder) -> LimitSetBuilder {
     set.calls(Quota::per_hour(10).burst(10)).concurrency(2)
 }
@@ -109,7 +112,7 @@ async fn a_slot_that_moves_under_load_takes_its_set_along_in_real_time() {
     let moved = Instant::now();
     tokio::time::sleep(Duration::from_millis(2_500)).await;
     let journal = load.end().await;
-    journal.within_limits(journal.first(), Instant::now());
+    journal.within_limits_noted(LATE, journal.first(), Instant::now());
     let last = journal.granted(moved + Duration::from_millis(500), moved + Duration::from_millis(2_500));
     assert!(last >= AMOUNT * 3 / 2, "it goes on: {last} in two seconds");
 }
@@ -132,7 +135,7 @@ async fn failover(policy: Outage, take: impl FnOnce(&mut Server), give: impl FnO
     give(&mut cluster[owner]);
     tokio::time::sleep(Duration::from_secs(4)).await;
     let journal = load.end().await;
-    journal.within_limits(journal.first(), Instant::now());
+    journal.within_limits_noted(LATE, journal.first(), Instant::now());
     let last = journal.granted(back + Duration::from_millis(2_500), back + Duration::from_millis(4_500));
     assert!(last >= AMOUNT * 3 / 2, "it goes on: {last} in two seconds");
 }
@@ -233,7 +236,9 @@ async fn any_node_can_be_named_with_what_it_takes_to_be_let_in_in_real_time() {
     soon(set.acquire(())).await.release().await.unwrap();
     assert_eq!(cluster[0].ask(&["EXISTS", "{paceline:set}:head"]), "1");
     let error = Redis::options(&format!("{}/3", cluster[0].url())).connect().await.unwrap_err();
-    assert!(error.to_string().contains("SELECT is not allowed in cluster mode"), "{error}");
+    // Valkey from 9 could have more databases there, if it were told to.
+    let known = ["SELECT is not allowed in cluster mode", "DB index is out of range"];
+    assert!(known.iter().any(|known| error.to_string().contains(known)), "{error}");
 }
 
 #[tokio::test]
