@@ -117,16 +117,11 @@ impl Journal {
 
     /// No window that begins in this time holds more than the quota, and no instant more than the capacity.
     pub(crate) fn within_limits(&self, from: Instant, to: Instant) {
-        self.within_limits_noted(LATE, from, to);
-    }
-
-    /// The same where a grant is noted so much later than it was made.
-    pub(crate) fn within_limits_noted(&self, late: Duration, from: Instant, to: Instant) {
         for (at, (first, _)) in self.permits.iter().enumerate() {
             if *first < from || *first >= to {
                 continue;
             }
-            let ends = (*first + PERIOD).checked_sub(late + self.lateness(*first)).unwrap_or(*first);
+            let ends = (*first + PERIOD).checked_sub(LATE + self.lateness(*first)).unwrap_or(*first);
             let units = self.permits[at..].iter().take_while(|(began, _)| *began < ends).count();
             assert!(units <= AMOUNT, "{units} in a window, {:?} after {from:?}", *first - from);
             let out = self.permits[..=at].iter().filter(|(_, ended)| *ended > *first).count();
