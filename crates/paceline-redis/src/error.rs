@@ -1,10 +1,14 @@
 //! Why limits cannot be shared, with what to do.
 
+mod plain;
+
 use std::io;
 use std::time::Duration;
 
 use paceline::backend::BackendError;
 use redis::{ErrorKind, RedisError};
+
+pub(crate) use plain::plain;
 
 /// What went wrong, with the values that it was about. Every message ends in what to do, and none has a password in it;
 /// nothing ever goes on without its limits instead.
@@ -111,6 +115,14 @@ pub enum Error {
         /// What it said.
         said: String,
     },
+    /// Something else listens there.
+    #[error("what answers at {address} is no Redis ({said}); see to host and port of the URL")]
+    NoRedis {
+        /// Where.
+        address: String,
+        /// What does not fit.
+        said: String,
+    },
     /// A set that another version has made.
     #[error(
         "`{set}` has the layout {found} and this program knows {known}: those who share it use different versions of Paceline; end them all and remove it, or use another prefix"
@@ -143,6 +155,16 @@ pub enum Error {
         /// How many are possible.
         most: usize,
     },
+    /// A key of the set is of another type than it would be.
+    #[error(
+        "the key `{key}` holds something else than what is kept of `{set}` there; remove the set, which deletes that key too, or use another prefix"
+    )]
+    Foreign {
+        /// The set.
+        set: String,
+        /// The key.
+        key: String,
+    },
     /// Keys that nobody of ours can have left so.
     #[error("what Redis keeps of `{set}` is damaged ({why}); end all who share it and remove it")]
     Damaged {
@@ -160,12 +182,14 @@ pub enum Error {
         set: String,
     },
     /// Somebody uses it.
-    #[error("{count} use `{set}`; end them first, or wait until their leases have ended")]
+    #[error("{count} use `{set}`; end them first, or wait until their leases have ended, for {left:?} at most")]
     InUse {
         /// The set.
         set: String,
         /// How many.
         count: usize,
+        /// For how long, unless they renew their leases.
+        left: Duration,
     },
     /// Nothing is held in advance.
     #[error(
@@ -198,9 +222,10 @@ impl Error {
 
     /// What the client said of a call.
     pub(crate) fn of(error: RedisError, address: &str, timeout: Duration) -> Self {
-        let (address, said) = (address.to_owned(), error.to_string());
+        let (address, said) = (address.to_owned(), plain(&error.to_string()));
         match error.kind() {
             ErrorKind::AuthenticationFailed => return Self::Password { address, said },
+            ErrorKind::Parse | ErrorKind::UnexpectedReturnType => return Self::NoRedis { address, said },
             ErrorKind::RESP3NotSupported => return Self::Old { address, version: "older than 6.0".to_owned() },
             ErrorKind::Io if error.is_timeout() => return Self::Silent { address, timeout },
             ErrorKind::Io => {
@@ -250,7 +275,18 @@ impl Error {
                 | Self::Silent { .. }
                 | Self::Password { .. }
                 | Self::Replica { .. }
+                | Self::NoRedis { .. }
         )
+    }
+
+    /// Whether a key was of another type than it was asked as.
+    pub(crate) fn is_of_another_type(&self) -> bool {
+        matches!(self, Self::Refused { said, .. } if said.contains("WRONGTYPE"))
+    }
+
+    /// Whether a script could not work with what it found.
+    pub(crate) fn is_of_a_script(&self) -> bool {
+        self.is_of_another_type() || matches!(self, Self::Refused { said, .. } if said.contains("user_script:"))
     }
 }
 

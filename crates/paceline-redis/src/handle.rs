@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
+use std::time::Duration;
 
 use paceline::Algorithm;
 use paceline::backend::{BackendError, Home, LimitSpec, Remote};
@@ -104,14 +105,19 @@ impl Redis {
             .thread
             .run(async move {
                 let mut asked = redis::cmd("HGET");
-                let told: Option<Vec<u8>> = Way::once(&nodes, &*asked.arg(keys.head()).arg("limits")).await?;
-                told.map(|told| described(&told).ok_or(Error::Damaged { set, why: "its limits cannot be read" }))
+                let told: Result<Option<Vec<u8>>, _> = Way::once(&nodes, &*asked.arg(keys.head()).arg("limits")).await;
+                if told.as_ref().is_err_and(Error::is_of_another_type) {
+                    return Err(Error::Foreign { set, key: keys.head().to_owned() });
+                }
+                told?
+                    .map(|told| described(&told).ok_or(Error::Damaged { set, why: "its limits cannot be read" }))
                     .transpose()
             })
             .await
     }
 
-    /// Forgets a set: what was charged, changed, paused, and its limits.
+    /// Forgets a set: what was charged, changed, paused, and its limits. Where a key of it holds something else, which keeps
+    /// everybody from using it, that is deleted.
     ///
     /// # Errors
     ///
@@ -122,8 +128,9 @@ impl Redis {
             .thread
             .run(async move {
                 let call = nodes.scripts.remove.key(keys.all());
-                let count: usize = Way::once(&nodes, &call).await?;
-                if count > 0 { Err(Error::InUse { set: name, count }) } else { Ok(()) }
+                let (count, left): (usize, u64) = Way::once(&nodes, &call).await?;
+                let left = Duration::from_millis(left.div_ceil(1_000));
+                if count > 0 { Err(Error::InUse { set: name, count, left }) } else { Ok(()) }
             })
             .await?;
         self.0.sets.lock().remove(set);
@@ -165,8 +172,9 @@ async fn found(line: &Line, prefix: &str) -> Result<Vec<Arc<str>>, Error> {
     loop {
         let mut scan = redis::cmd("SCAN");
         scan.arg(cursor).arg("MATCH").arg(&pattern).arg("COUNT").arg(1_000);
-        let (next, keys): (u64, Vec<String>) = line.ask(&scan).await?;
-        names.extend(keys.iter().filter_map(|key| Keys::set(key, &before).map(Arc::from)));
+        let (next, keys): (u64, Vec<Vec<u8>>) = line.ask(&scan).await?;
+        let keys = keys.iter().filter_map(|key| std::str::from_utf8(key).ok());
+        names.extend(keys.filter_map(|key| Keys::set(key, &before).map(Arc::from)));
         cursor = next;
         if cursor == 0 {
             return Ok(names);

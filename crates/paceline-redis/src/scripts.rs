@@ -25,6 +25,10 @@ impl Keys {
         &self.all[0]
     }
 
+    pub(crate) fn members(&self) -> &str {
+        &self.all[2]
+    }
+
     /// What matches the keys of every set, and what comes before its name.
     pub(crate) fn any(prefix: &str) -> (String, String) {
         (format!("{{{prefix}:*}}:*"), format!("{{{prefix}:"))
@@ -94,6 +98,8 @@ pub(crate) enum Joined {
     Taken,
     /// A part of it is gone, and the rest is not enough here.
     Torn,
+    /// This key of it is of another type.
+    Foreign(Vec<u8>),
     In {
         incarnation: Vec<u8>,
         told: Told,
@@ -123,6 +129,7 @@ impl Joined {
             b"limits" => Self::Limits(reply.bytes()?),
             b"taken" => Self::Taken,
             b"torn" => Self::Torn,
+            b"foreign" => Self::Foreign(reply.bytes()?),
             b"in" => Self::In { incarnation: reply.bytes()?, told: reply.told()? },
             _ => return None,
         })

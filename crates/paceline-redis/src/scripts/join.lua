@@ -4,6 +4,10 @@
 --       for how many milliseconds to keep what nobody uses, of what the caller knows the incarnation (empty: it knows
 --       nothing), the number of its last entry and that one's first 24 bytes, an image to make the set with (empty: none
 --       yet), the image's instant, the members in it...
+for i, kind in ipairs({'hash', 'list', 'zset'}) do
+  local found = redis.call('TYPE', KEYS[i]).ok
+  if found ~= 'none' and found ~= kind then return {'foreign', KEYS[i]} end
+end
 local head = redis.call('HMGET', KEYS[1], 'version', 'limits', 'incarnation', 'tail', 'now', 'image_at', 'image', 'mark',
   'expires')
 if head[1] and head[1] ~= ARGV[1] then return {'version', head[1]} end

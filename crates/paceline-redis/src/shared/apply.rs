@@ -35,8 +35,13 @@ impl State {
         let mut time = StoreTime::new();
         time.answered(asked, now, stamp);
         let (number, mark, image_at, members) = (told.image_at, told.mark, told.image_at, told.members);
-        self.seen = Some(Seen { replica, incarnation, number, mark, image_at, members, joined: None, time });
-        self.apply_all(told)?;
+        let before =
+            self.seen.replace(Seen { replica, incarnation, number, mark, image_at, members, joined: None, time });
+        if let Err(damage) = self.apply_all(told) {
+            // Should it be removed, this is what it is made anew with.
+            self.seen = before;
+            return Err(damage);
+        }
         (self.joined, self.known) = (true, true);
         self.renewed = asked;
         Ok(())
@@ -68,8 +73,9 @@ impl State {
     /// After an answer: what was sent must be among what it told.
     pub(super) fn arrived(&mut self) {
         if self.sent.is_some() {
-            // It came long ago, and what it led to is in an image by now, which does not tell.
-            self.lose();
+            // It came long ago, and what it led to is in an image by now, which does not tell. So it is given up, and what is
+            // held is told again.
+            self.begin_anew();
         }
     }
 

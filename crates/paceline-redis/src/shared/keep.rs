@@ -13,7 +13,7 @@ use super::apply::written;
 use super::plan::Plan;
 use super::state::{Reached, State, somebody};
 use crate::entry;
-use crate::error::Error;
+use crate::error::{Error, plain};
 use crate::handle::described;
 use crate::scripts::{Appended, Joined, VERSION};
 
@@ -48,11 +48,37 @@ pub(crate) async fn keep(shared: Arc<Shared>) {
 
 impl Shared {
     async fn attempt(self: &Arc<Self>) -> Result<(), Error> {
+        let result = self.follow().await.map_err(|error| match error {
+            error if error.is_of_a_script() => self.damaged("a script cannot work with its keys"),
+            error => error,
+        });
+        if let Err(Error::Damaged { .. }) = result {
+            self.leave().await;
+        }
+        result
+    }
+
+    /// Ends the lease of a member that cannot read what there is, so that nobody need wait for that. What it held is cleared
+    /// by those who can.
+    async fn leave(&self) {
+        let (me, known) = self.with(|state| (state.me.word(), state.known));
+        let mut end = redis::cmd(if known { "ZADD" } else { "ZREM" });
+        end.arg(self.keys.members());
+        if known {
+            end.arg("XX").arg(0);
+        }
+        // Where that fails, it ends by itself.
+        let _: Result<u64, Error> = self.way.ask(&*end.arg(me)).await;
+        if known {
+            self.with(State::lose);
+        }
+    }
+
+    async fn follow(self: &Arc<Self>) -> Result<(), Error> {
         let listening = self.with(|state| state.listening);
         let listening = self.way.listen(&self.keys.channel, self, listening).await?;
         self.with(|state| state.behind |= std::mem::replace(&mut state.listening, listening) != listening);
         if let Some(why) = self.with(|state| state.damage.take()) {
-            self.with(State::lose);
             return Err(self.damaged(why));
         }
         if !self.with(|state| state.joined) {
@@ -97,7 +123,7 @@ impl Shared {
             match Joined::read(reply).ok_or_else(|| self.damaged("its answer to joining makes no sense"))? {
                 Joined::None(now) => first = Some(self.first(now)?),
                 Joined::Version(found) => {
-                    let found = String::from_utf8_lossy(&found).into_owned();
+                    let found = plain(&String::from_utf8_lossy(&found));
                     return Err(Error::Version { set: self.name.to_string(), found, known: VERSION });
                 }
                 Joined::Limits(known) => {
@@ -107,6 +133,10 @@ impl Shared {
                 }
                 Joined::Taken => self.with(|state| state.me = somebody()),
                 Joined::Torn => return Err(Error::Torn { set: self.name.to_string() }),
+                Joined::Foreign(key) => {
+                    let key = plain(&String::from_utf8_lossy(&key));
+                    return Err(Error::Foreign { set: self.name.to_string(), key });
+                }
                 Joined::In { incarnation, told } => {
                     let entered = |state: &mut State| state.enter(incarnation, &told, asked, Instant::now());
                     return self.with(entered).map_err(|why| self.damaged(why));

@@ -153,14 +153,6 @@ async fn another_layout_is_named() {
 }
 
 #[tokio::test]
-async fn keys_of_somebody_else_are_an_error() {
-    let server = Server::start();
-    server.ask(&["SET", "{paceline:set}:head", "mine"]);
-    let set = set(&server, |set| set.concurrency(1)).await;
-    says(&soon_err(&set).await, &["refused", "WRONGTYPE"]);
-}
-
-#[tokio::test]
 async fn damage_is_told_and_nothing_is_granted() {
     let server = Server::start();
     let one = set(&server, |set| set.concurrency(1)).await;

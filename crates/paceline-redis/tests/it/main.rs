@@ -4,6 +4,7 @@
 mod bad_input;
 mod cluster;
 mod conformance;
+mod damage;
 mod expiry;
 mod failover;
 mod histories;
