@@ -30,7 +30,9 @@ pub(crate) fn run(job: Job, screen: Screen) -> Result<Exit, Halt> {
     let exit = runtime.block_on(async {
         let exit = whole(job, Arc::new(screen), source, members, before).await;
         if let Some(store) = store {
-            store.arrive().await;
+            if let Err(error) = store.arrive().await {
+                tracing::warn!(%error, "the store of shared limits has not heard of all that was used");
+            }
         }
         exit
     });

@@ -8,7 +8,7 @@ use std::time::Duration;
 use paceline::backend::BackendError;
 use redis::{ErrorKind, RedisError};
 
-pub(crate) use plain::plain;
+pub(crate) use plain::{escaped, plain};
 
 /// What went wrong, with the values that it was about. Every message ends in what to do, and none has a password in it;
 /// nothing ever goes on without its limits instead.
@@ -199,6 +199,14 @@ pub enum Error {
         /// The set.
         set: String,
     },
+    /// This is the child of the process that connected.
+    #[error("this process was forked from the one that connected to Redis; connect again after the fork")]
+    Forked,
+    /// What was to be done was not, or nobody knows.
+    #[error(
+        "a task that talks to Redis has panicked, which is a mistake in Paceline; report what it printed, and connect again"
+    )]
+    Stopped,
     /// The system gave no thread.
     #[error("cannot talk to Redis without a thread: {0}; let the system have more threads")]
     NoThread(io::Error),
@@ -309,11 +317,5 @@ fn code(error: &RedisError) -> Option<&str> {
 impl From<Error> for BackendError {
     fn from(error: Error) -> Self {
         Self { message: error.to_string(), retryable: error.is_retryable() }
-    }
-}
-
-impl From<crate::thread::Stopped> for Error {
-    fn from(_: crate::thread::Stopped) -> Self {
-        Self::NoThread(io::Error::other("it has ended"))
     }
 }

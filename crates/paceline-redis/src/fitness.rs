@@ -1,6 +1,6 @@
 //! Whether a store can do what is needed, found out before anything depends on it.
 
-use crate::error::Error;
+use crate::error::{Error, plain};
 use crate::nodes::Nodes;
 
 const LEAST: (u32, u32) = (6, 2);
@@ -15,8 +15,12 @@ pub(crate) async fn check(nodes: &Nodes) -> Result<(), Error> {
         told => told?,
     };
     let field = |name: &str| told.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).map(str::trim);
-    if let Some(version) = field("redis_version").filter(|version| is_older(version)) {
-        return Err(Error::Old { address: line.address.clone(), version: version.to_owned() });
+    let Some(version) = field("redis_version") else {
+        let said = "it has no version".to_owned();
+        return Err(Error::NoRedis { address: line.address.clone(), said });
+    };
+    if is_older(version) {
+        return Err(Error::Old { address: line.address.clone(), version: plain(version) });
     }
     if let Some(policy) = evicts(field("maxmemory"), field("maxmemory_policy")) {
         let address = &line.address;

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use paceline::Algorithm;
 use paceline::backend::{BackendError, Home, LimitSpec, Remote};
@@ -19,7 +19,7 @@ use crate::nodes::Nodes;
 use crate::options::Options;
 use crate::scripts::Keys;
 use crate::set::Set;
-use crate::shared::Shared;
+use crate::shared::{Kept, Shared, arrived};
 use crate::thread::Thread;
 use crate::way::Way;
 
@@ -32,8 +32,10 @@ pub struct Redis(Arc<Inner>);
 pub(crate) struct Inner {
     options: Options,
     nodes: Arc<Nodes>,
-    thread: Thread,
+    pub(crate) thread: Thread,
     sets: Mutex<HashMap<Arc<str>, Known>>,
+    /// All that are kept, those too that were let go of and have still something to tell.
+    kept: Mutex<Vec<Weak<Shared>>>,
 }
 
 /// A set that was opened here. What it was opened with is kept after it is gone, as long as there are few.
@@ -59,11 +61,11 @@ impl Redis {
     }
 
     pub(crate) async fn connect(options: Options) -> Result<Self, Error> {
-        let nodes = Arc::new(Nodes::new(&options.url, &options.tls, options.response)?);
+        let nodes = Arc::new(Nodes::new(&options.url, &options.tls, options.response())?);
         let thread = Thread::start().map_err(Error::NoThread)?;
         let asked = Arc::clone(&nodes);
         thread.run(async move { crate::fitness::check(&asked).await }).await?;
-        Ok(Self(Arc::new(Inner { options, nodes, thread, sets: Mutex::default() })))
+        Ok(Self(Arc::new(Inner { options, nodes, thread, sets: Mutex::default(), kept: Mutex::default() })))
     }
 
     /// How many questions this handle and its clones have sent to the store so far, each a round trip if it was answered.
@@ -137,7 +139,45 @@ impl Redis {
         Ok(())
     }
 
+    /// Waits until the store has heard all that was done so far with the sets of this handle and its clones: what was
+    /// changed, corrected and given back, and that those are left that were let go of. To be awaited before a process ends:
+    /// what has not been told by then never is, and what was held comes back with the end of its lease.
+    ///
+    /// A round trip or two; nothing where there is nothing to tell. While the store is [away](crate::Outage) it ends with an
+    /// error after some [response timeouts](Options::response_timeout).
+    ///
+    /// # Errors
+    ///
+    /// What keeps the store from hearing it, of one of the sets; the others may have been heard.
+    ///
+    /// # Cancel safety
+    ///
+    /// Safe: what is to be told goes on its way whether anybody waits or not.
+    ///
+    /// ```no_run
+    /// # use paceline::LimitSet;
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let shared = paceline_redis::connect("redis://limits.internal").await?;
+    /// let api = LimitSet::builder("api").concurrency(32).backend(shared.clone()).build()?;
+    /// drop(api.acquire(()).await?);
+    /// drop(api);
+    /// shared.flush().await?;
+    /// # Ok(()) }
+    /// ```
+    pub async fn flush(&self) -> Result<(), BackendError> {
+        self.0.thread.is_here()?;
+        let kept: Vec<_> = self.0.kept.lock().iter().filter_map(Weak::upgrade).collect();
+        let told: Vec<_> =
+            kept.into_iter().filter_map(|shared| shared.with(|state| state.flush(Instant::now()))).collect();
+        let mut result = Ok(());
+        for told in told {
+            result = result.and(arrived(told).await);
+        }
+        result
+    }
+
     fn home(&self, name: &Arc<str>, limits: &Limits) -> Result<Arc<Set>, Error> {
+        self.0.thread.is_here()?;
         if limits.len() > MOST {
             return Err(Error::TooManyLimits { set: name.to_string(), count: limits.len(), most: MOST });
         }
@@ -152,7 +192,11 @@ impl Redis {
         }
         let shared = Shared::new(Arc::clone(name), limits, &self.0.options, Arc::clone(&self.0.nodes))?;
         let shared = Arc::new(shared);
-        self.0.thread.spawn(crate::shared::keep(Arc::clone(&shared)));
+        self.0.thread.spawn(crate::shared::keep(Kept::new(Arc::clone(&shared))));
+        let mut kept = self.0.kept.lock();
+        kept.retain(|shared| shared.strong_count() > 0);
+        kept.push(Arc::downgrade(&shared));
+        drop(kept);
         let set = Arc::new(Set::new(shared, Arc::clone(&self.0)));
         if sets.len() >= FEW {
             sets.retain(|_, known| known.set.strong_count() > 0);

@@ -18,7 +18,7 @@ use redis::{
     RedisResult, ScriptInvocation, ServerErrorKind,
 };
 
-use crate::error::Error;
+use crate::error::{Error, escaped};
 use crate::shared::Shared;
 
 pub(crate) struct Line {
@@ -74,7 +74,7 @@ impl fmt::Debug for Line {
 
 impl Line {
     pub(crate) fn new(info: ConnectionInfo, timeout: Duration, counts: Arc<Counts>) -> Result<Self, Error> {
-        let address = info.addr().to_string();
+        let address = escaped(&info.addr().to_string());
         let client = Client::open(info).map_err(|error| Error::Url { why: error.to_string() })?;
         let (open, failures, listeners) = (tokio::sync::Mutex::default(), AtomicU64::new(0), Arc::default());
         Ok(Self { client, address, timeout, open, failures, listeners, counts })

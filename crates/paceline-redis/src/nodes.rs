@@ -14,7 +14,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use redis::{ConnectionInfo, IntoConnectionInfo as _, ProtocolVersion, Value};
 
-use crate::error::Error;
+use crate::error::{Error, plain};
 use crate::line::{Counts, Line};
 use crate::scripts::Scripts;
 use crate::tls::Tls;
@@ -50,7 +50,8 @@ impl Nodes {
     /// The node at an address that another has told; that one's own host where it told none.
     pub(crate) async fn at(&self, address: &str, told_by: &Line) -> Result<Arc<Line>, Error> {
         let Some((host, port)) = split(address) else {
-            let (address, said) = (told_by.address.clone(), format!("it sends on to `{address}`, which is no address"));
+            let (address, said) =
+                (told_by.address.clone(), format!("it sends on to `{}`, which is no address", plain(address)));
             return Err(Error::Refused { address, said });
         };
         let info = beside(told_by.info(), host, port);

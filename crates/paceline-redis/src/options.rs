@@ -38,7 +38,7 @@ pub enum Outage {
 /// |---|---|---|
 /// | [`prefix`](Self::prefix) | `paceline` | 1 to 100 letters, digits, `-`, `_`, `.` |
 /// | [`lease`](Self::lease) | 20 s | 1 s to 5 min |
-/// | [`response_timeout`](Self::response_timeout) | 1 s | 10 ms to half a lease |
+/// | [`response_timeout`](Self::response_timeout) | 1 s, at most half a lease | 10 ms to half a lease |
 /// | [`prefetch`](Self::prefetch) | 0 | 0 to 1,000 |
 /// | [`outage`](Self::outage), [`when_away`](Self::when_away) | [`Outage::Closed`] | |
 /// | [`prefetch_hold`](Self::prefetch_hold) | 100 ms | 1 ms to half a lease |
@@ -56,7 +56,7 @@ pub struct Options {
     pub(crate) url: String,
     pub(crate) prefix: String,
     pub(crate) lease: Duration,
-    pub(crate) response: Duration,
+    response: Option<Duration>,
     pub(crate) prefetch: usize,
     pub(crate) outage: Outage,
     pub(crate) outages: HashMap<String, Outage>,
@@ -68,9 +68,9 @@ pub struct Options {
 /// Without the URL, which may hold a password, and without certificates.
 impl fmt::Debug for Options {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { url: _, tls: _, prefix, lease, response, prefetch, hold, forget, outage, outages } = self;
+        let Self { url: _, tls: _, prefix, lease, response: _, prefetch, hold, forget, outage, outages } = self;
         let mut shown = f.debug_struct("Options");
-        shown.field("prefix", prefix).field("lease", lease).field("response_timeout", response);
+        shown.field("prefix", prefix).field("lease", lease).field("response_timeout", &self.response());
         shown.field("prefetch", prefetch).field("prefetch_hold", hold);
         shown.field("forget_after", forget);
         shown.field("outage", outage).field("when_away", outages).finish_non_exhaustive()
@@ -79,11 +79,11 @@ impl fmt::Debug for Options {
 
 impl Options {
     pub(crate) fn new(url: &str) -> Self {
-        let (prefix, lease, response) = ("paceline".to_owned(), Duration::from_secs(20), Duration::from_secs(1));
+        let (prefix, lease) = ("paceline".to_owned(), Duration::from_secs(20));
         let (hold, outage, outages) = (Duration::from_millis(100), Outage::Closed, HashMap::new());
         let forget = Duration::from_secs(40 * 24 * 60 * 60);
         let (url, prefetch, tls) = (url.to_owned(), 0, Tls::default());
-        Self { url, prefix, lease, response, prefetch, hold, forget, outage, outages, tls }
+        Self { url, prefix, lease, response: None, prefetch, hold, forget, outage, outages, tls }
     }
 
     /// What the names of all keys begin with: those who share a set have to name the same.
@@ -101,7 +101,7 @@ impl Options {
 
     /// How long to wait for the store before that is an error.
     pub fn response_timeout(mut self, timeout: Duration) -> Self {
-        self.response = timeout;
+        self.response = Some(timeout);
         self
     }
 
@@ -185,6 +185,11 @@ impl Options {
         Redis::connect(self).await
     }
 
+    /// For how long to wait for an answer.
+    pub(crate) fn response(&self) -> Duration {
+        self.response.unwrap_or(Duration::from_secs(1).min(self.lease / 2))
+    }
+
     /// For how long a set with these limits is kept unused.
     pub(crate) fn keep_for(&self, limits: &Limits) -> Duration {
         let periods = limits.iter().filter_map(|(_, limit)| match limit {
@@ -206,8 +211,8 @@ impl Options {
             return wrong(format!("a lease of {:?} is not from {shortest:?} to {longest:?}", self.lease));
         }
         let (shortest, longest) = (Duration::from_millis(10), self.lease / 2);
-        if !(shortest..=longest).contains(&self.response) {
-            let response = self.response;
+        let response = self.response();
+        if !(shortest..=longest).contains(&response) {
             return wrong(format!("a response timeout of {response:?} is not from {shortest:?} to {longest:?}"));
         }
         if self.prefetch > 1_000 {

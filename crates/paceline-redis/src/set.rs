@@ -10,13 +10,13 @@ use paceline::backend::{Answer, Ask, BackendError, BoxFuture, Change, Home, Perm
 use paceline_core::Demand;
 
 use crate::handle::Inner;
-use crate::shared::Shared;
+use crate::shared::{Shared, arrived};
 
 /// One handle's set. The last to let it go has the store told.
 pub(crate) struct Set {
     shared: Arc<Shared>,
     /// Keeps the thread.
-    _handle: Arc<Inner>,
+    handle: Arc<Inner>,
 }
 
 impl fmt::Debug for Set {
@@ -27,13 +27,19 @@ impl fmt::Debug for Set {
 
 impl Set {
     pub(crate) fn new(shared: Arc<Shared>, handle: Arc<Inner>) -> Self {
-        Self { shared, _handle: handle }
+        Self { shared, handle }
+    }
+
+    fn is_here(&self) -> Result<(), BackendError> {
+        Ok(self.handle.thread.is_here()?)
     }
 }
 
 impl Drop for Set {
     fn drop(&mut self) {
-        self.shared.with(|state| state.close());
+        if self.is_here().is_ok() {
+            self.shared.with(|state| state.close(Instant::now()));
+        }
     }
 }
 
@@ -41,6 +47,7 @@ impl Home for Set {
     fn acquire<'a>(&'a self, ask: &'a Ask) -> BoxFuture<'a, Result<Answer, BackendError>> {
         let mut begun = false;
         Box::pin(poll_fn(move |context| {
+            self.is_here()?;
             let first = !std::mem::replace(&mut begun, true);
             self.shared.with(|state| {
                 if first {
@@ -52,41 +59,50 @@ impl Home for Set {
     }
 
     fn try_acquire(&self, ask: &Ask) -> Result<Answer, BackendError> {
+        self.is_here()?;
         self.shared.with(|state| state.try_now(ask, Instant::now()))
     }
 
     fn settle(&self, permit: PermitId, actual: Demand) {
-        self.shared.with(|state| state.settle(permit, &actual));
+        if self.is_here().is_ok() {
+            self.shared.with(|state| state.settle(permit, &actual));
+        }
     }
 
     fn report(&self, permit: PermitId, report: Report) {
-        self.shared.with(|state| state.report(permit, report));
+        if self.is_here().is_ok() {
+            self.shared.with(|state| state.report(permit, report));
+        }
     }
 
     fn release(&self, permit: PermitId) -> BoxFuture<'_, Result<(), BackendError>> {
-        let told = self.shared.with(|state| state.release(permit, Instant::now()));
+        let here = self.is_here();
+        let told = here.as_ref().ok().and_then(|()| self.shared.with(|state| state.release(permit, Instant::now())));
         Box::pin(async move {
             match told {
-                // Not told means that the thread is gone, and the lease with it.
-                Some(told) => told.await.unwrap_or(Ok(())),
-                None => Ok(()),
+                Some(told) => arrived(told).await,
+                None => here,
             }
         })
     }
 
     fn forget(&self, permit: PermitId) {
-        self.shared.with(|state| state.forget(permit));
+        if self.is_here().is_ok() {
+            self.shared.with(|state| state.forget(permit));
+        }
     }
 
     fn is_lost(&self, permit: PermitId) -> bool {
-        self.shared.with(|state| state.is_lost(permit, Instant::now()))
+        self.is_here().is_err() || self.shared.with(|state| state.is_lost(permit, Instant::now()))
     }
 
     fn change(&self, change: Change) -> Result<(), BackendError> {
-        self.shared.with(|state| state.change(change))
+        self.is_here()?;
+        self.shared.with(|state| state.change(change, Instant::now()))
     }
 
     fn standing(&self) -> Result<Standing, BackendError> {
+        self.is_here()?;
         self.shared.with(|state| state.standing(Instant::now()))
     }
 }

@@ -41,7 +41,8 @@ use crate::way::Way;
 use alone::{Counts, Rule};
 use state::State;
 
-pub(crate) use keep::keep;
+pub(crate) use batch::arrived;
+pub(crate) use keep::{Kept, keep};
 
 pub(crate) struct Shared {
     pub(crate) name: Arc<str>,

@@ -5,7 +5,7 @@
 //! made after its question was sent. So what is told here is never later than the store's time, but for what its clock
 //! goes back by between two answers, and earlier by the quickest way here.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use paceline_core::Time;
 
@@ -14,11 +14,16 @@ pub(crate) struct StoreTime {
     origin: Instant,
     /// How many nanoseconds this clock is ahead of the stamps.
     ahead: Option<i64>,
+    /// The stamp of the last answer, since when it is that, and whether that was told.
+    last: Option<(Time, Instant, bool)>,
 }
+
+/// For how long a clock stands still before that is told: one that was set back by less is made up for soon.
+const STILL: Duration = Duration::from_secs(1);
 
 impl StoreTime {
     pub(crate) fn new() -> Self {
-        Self { origin: Instant::now(), ahead: None }
+        Self { origin: Instant::now(), ahead: None, last: None }
     }
 
     fn local(&self, at: Instant) -> i64 {
@@ -44,6 +49,19 @@ impl StoreTime {
         });
     }
 
+    /// Whether the store's time has stood still for a while, as it does where its clock was set back; true once each time.
+    pub(crate) fn stands_still(&mut self, asked: Instant, at: Instant, stamp: Time) -> bool {
+        match &mut self.last {
+            Some((last, since, told)) if *last == stamp => {
+                asked.saturating_duration_since(*since) > STILL && !std::mem::replace(told, true)
+            }
+            last => {
+                *last = Some((stamp, at, false));
+                false
+            }
+        }
+    }
+
     /// What the store's clock shows at least.
     pub(crate) fn at(&self, at: Instant) -> Time {
         let now = self.local(at).saturating_sub(self.ahead.unwrap_or(0));
@@ -53,8 +71,6 @@ impl StoreTime {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     #[test]
@@ -70,6 +86,24 @@ mod tests {
         assert_eq!(time.at(points[5]), stamp(1_039));
         time.answered(points[3], points[5], stamp(1_036));
         assert_eq!(time.at(points[5]), stamp(1_039), "no better news");
+    }
+
+    #[test]
+    fn a_clock_that_stands_still_is_told_of_once() {
+        let mut time = StoreTime::new();
+        let origin = time.origin;
+        let mut answered = |millis, stamp: u64| {
+            let at = origin + Duration::from_millis(millis);
+            time.stands_still(at, at, Time::from_nanos(stamp * 1_000_000))
+        };
+        assert_eq!(
+            [(0, 0), (500, 500), (1_400, 500), (1_501, 500), (2_600, 500)].map(|(at, stamp)| answered(at, stamp)),
+            [false, false, false, true, false]
+        );
+        assert_eq!(
+            [(3_000, 501), (5_000, 501), (6_000, 501)].map(|(at, stamp)| answered(at, stamp)),
+            [false, true, false]
+        );
     }
 
     #[test]

@@ -9,10 +9,16 @@ use std::pin::Pin;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 
+use crate::error::Error;
+
 type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// Ends once this is dropped and all that was spawned has ended.
-pub(crate) struct Thread(mpsc::UnboundedSender<Task>);
+pub(crate) struct Thread {
+    tasks: mpsc::UnboundedSender<Task>,
+    /// Whose it is: the children of a process have none of its threads.
+    process: u32,
+}
 
 impl fmt::Debug for Thread {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -34,28 +40,31 @@ impl Thread {
                 while running.join_next().await.is_some() {}
             });
         })?;
-        Ok(Self(sender))
+        Ok(Self { tasks: sender, process: std::process::id() })
+    }
+
+    /// Sees that this is the process that has it: in a child of that nothing would ever be done, and what its thread had
+    /// locked when the process was forked stays locked.
+    pub(crate) fn is_here(&self) -> Result<(), Error> {
+        if std::process::id() == self.process { Ok(()) } else { Err(Error::Forked) }
     }
 
     pub(crate) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
         // The thread outlives every sender.
-        let _ = self.0.send(Box::pin(task));
+        let _ = self.tasks.send(Box::pin(task));
     }
 
     /// Has it done there, to be waited for anywhere.
-    pub(crate) async fn run<T: Send + 'static, E: From<Stopped> + Send + 'static>(
+    pub(crate) async fn run<T: Send + 'static>(
         &self,
-        task: impl Future<Output = Result<T, E>> + Send + 'static,
-    ) -> Result<T, E> {
+        task: impl Future<Output = Result<T, Error>> + Send + 'static,
+    ) -> Result<T, Error> {
+        self.is_here()?;
         let (tell, told) = oneshot::channel();
         self.spawn(async move {
             // Nobody waits any more: nobody is told.
             let _ = tell.send(task.await);
         });
-        told.await.unwrap_or_else(|_| Err(Stopped.into()))
+        told.await.unwrap_or(Err(Error::Stopped))
     }
 }
-
-/// The thread is not there any more, which only a panic on it can have done.
-#[derive(Debug)]
-pub(crate) struct Stopped;

@@ -82,26 +82,27 @@ impl Store {
         }
         let store = Self::open(sharing).await?;
         for set in store.sets().await? {
+            let mut used = None;
             if let Place::Redis(redis) = &store.place {
-                match redis.remove(&set).await {
-                    Err(paceline_redis::Error::InUse { count: users, .. }) => {
-                        cleared = cleared.max(Cleared::Unused { users });
-                    }
-                    removed => {
-                        removed.map_err(told)?;
-                        cleared = cleared.max(Cleared::Forgotten);
-                        continue;
-                    }
+                let removed = redis.remove(&set).await;
+                if let Err(paceline_redis::Error::InUse { count, .. }) = &removed {
+                    cleared = cleared.max(Cleared::Unused { users: *count });
+                    used = removed.err();
+                } else {
+                    removed.map_err(told)?;
+                    cleared = cleared.max(Cleared::Forgotten);
+                    continue;
                 }
             }
             if let Some((home, _)) = store.home(&set).await? {
-                standing(&*home, PATIENCE).await?;
+                // Where it cannot be read, it is cleared once nobody uses it.
+                standing(&*home, PATIENCE).await.map_err(|error| used.map_or(error, told))?;
                 for change in [Change::Reset, Change::Unlearn, Change::Resume] {
                     home.change(change).map_err(told)?;
                 }
             }
         }
-        store.arrive().await;
+        store.arrive().await?;
         Ok(cleared)
     }
 
@@ -137,10 +138,10 @@ impl Store {
 
     /// Waits until what was given back and changed so far has come to where others see it. Where that does not come to
     /// pass, it is given back by the end of this process all the same.
-    pub(crate) async fn arrive(&self) {
-        if let Place::Redis(redis) = &self.place {
-            // Told on one connection, in order.
-            let _ = redis.sets().await;
+    pub(crate) async fn arrive(&self) -> Result<(), BackendError> {
+        match &self.place {
+            Place::Machine(_) => Ok(()),
+            Place::Redis(redis) => redis.flush().await,
         }
     }
 

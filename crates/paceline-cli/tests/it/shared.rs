@@ -12,6 +12,7 @@ use paceline_mock::{Latency, LimitKey, MockConfig, MockLimit};
 use paceline_testkit::redis::Server;
 use serde_json::Value;
 
+mod cleared;
 mod reached;
 
 use crate::support::{

@@ -13,6 +13,11 @@ pub(crate) fn plain(said: &str) -> String {
     plain
 }
 
+/// All of it, with what would do something to a terminal written out.
+pub(crate) fn escaped(said: &str) -> String {
+    said.chars().flat_map(shown).collect()
+}
+
 fn shown(c: char) -> impl Iterator<Item = char> {
     let quotes = matches!(c, '"' | '\'' | '\\');
     let (itself, escaped) = if quotes { (Some(c), None) } else { (None, Some(c.escape_debug())) };

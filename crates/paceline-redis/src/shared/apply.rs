@@ -52,6 +52,10 @@ impl State {
         let stamp = entry::instant(told.now).ok_or("its time makes no sense")?;
         let Some(seen) = &mut self.seen else { return Ok(()) };
         seen.time.answered(asked, now, stamp);
+        if seen.time.stands_still(asked, now, stamp) {
+            let set = &self.name;
+            tracing::warn!(%set, "the clock of the store was set back: until it has caught up, no time passes for shared limits");
+        }
         // An answer can be read after news that came behind it.
         let joined = seen.joined.take_if(|(heard, _)| *heard >= asked).map_or(0, |(_, count)| count);
         (seen.image_at, seen.members) = (told.image_at, told.members.max(joined));
@@ -179,7 +183,7 @@ impl State {
                     *grant = settled;
                 }
             }
-            (Tag::Done(done), _) => tell(done, Ok(())),
+            (Tag::Done(done) | Tag::Mark(done), _) => tell(done, Ok(())),
             (Tag::Hold(permits), _) => self.find_lost(permits),
             (Tag::Stock(shelf), effect) => {
                 let grant = if let Effect::Granted(grant) = effect { Some(grant) } else { None };
@@ -187,7 +191,7 @@ impl State {
                     self.later(Todo::Undo(grant));
                 }
             }
-            (Tag::Change(op), Effect::Refused(why)) => {
+            (Tag::Change(op, _), Effect::Refused(why)) => {
                 tracing::warn!(set = %self.name, ?op, %why, "a change of shared limits was refused");
             }
             _ => {}

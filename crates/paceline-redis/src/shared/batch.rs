@@ -2,9 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use paceline::backend::BackendError;
+use paceline::backend::{BackendError, Report};
 use paceline_core::image::Image as _;
-use paceline_core::{Demand, Grant, Index};
+use paceline_core::{Demand, Grant, Index, Verdict};
 use paceline_replica::{Key, Op};
 use tokio::sync::oneshot;
 
@@ -13,6 +13,7 @@ use super::own::Permit;
 use super::state::State;
 use super::trouble::LATEST;
 use crate::entry;
+use crate::error::Error;
 
 /// The most that goes into one batch: more goes with the next.
 const MOST: usize = 4_096;
@@ -30,7 +31,10 @@ pub(super) enum Todo {
     Stock(u64),
     /// How carefully we would have a quota counted.
     Pace(Index),
-    Change(Op),
+    /// Since when it is to be told.
+    Change(Op, Instant),
+    /// Nothing: all before it has been told by then.
+    Mark(Option<Done>),
     /// What this client has, told to a store that may not know it.
     Hold,
     /// What it has taken without asking, besides.
@@ -54,7 +58,8 @@ pub(super) enum Tag {
     Settle(u128, Demand),
     Done(Option<Done>),
     Stock(u64),
-    Change(Op),
+    Change(Op, Instant),
+    Mark(Option<Done>),
     Hold(Vec<u128>),
     Used(Index, Used),
 }
@@ -137,7 +142,10 @@ impl State {
                     let Some(word) = self.words.get(&limit) else { continue };
                     (Op::Pace(me, limit, *word), Tag::Done(None))
                 }
-                Todo::Change(op) => (op.clone(), Tag::Change(op)),
+                Todo::Change(op, since) => {
+                    (late(op.clone(), now.saturating_duration_since(since)), Tag::Change(op, since))
+                }
+                Todo::Mark(done) => (Op::Pump, Tag::Mark(done)),
                 Todo::Hold => {
                     let (permits, grants) = self.held().unzip();
                     (Op::Hold(me, grants), Tag::Hold(permits))
@@ -173,9 +181,11 @@ impl State {
             self.todo.push(Todo::Hold);
         }
         self.todo.extend(self.words.keys().copied().map(Todo::Pace));
+        let mut marks = Vec::new();
         for tag in tags {
             match tag {
-                Tag::Change(op) => self.todo.push(Todo::Change(op)),
+                Tag::Change(op, since) => self.todo.push(Todo::Change(op, since)),
+                Tag::Mark(done) => marks.push(Todo::Mark(done)),
                 Tag::Done(done) => tell(done, Ok(())),
                 // Should it have arrived and be known to whoever restored the store, it counts twice: that is the safe side.
                 Tag::Used(limit, used) => self.todo.push(Todo::Used(limit, used)),
@@ -189,7 +199,8 @@ impl State {
         }
         for todo in todo {
             match todo {
-                Todo::Change(op) => self.todo.push(Todo::Change(op)),
+                Todo::Change(op, since) => self.todo.push(Todo::Change(op, since)),
+                Todo::Mark(done) => marks.push(Todo::Mark(done)),
                 Todo::Used(limit, used) => self.todo.push(Todo::Used(limit, used)),
                 Todo::Back(_, done) => tell(done, Ok(())),
                 _ => {}
@@ -207,6 +218,7 @@ impl State {
         self.todo.extend(unsettled.map(|(permit, _)| Todo::Settle(*permit)));
         let waiting = self.waiting();
         waiting.into_iter().for_each(|permit| self.ask_for(Todo::Ask(permit)));
+        self.todo.extend(marks);
         self.hurry();
     }
 
@@ -224,16 +236,57 @@ impl State {
     /// Tells those who wait for an arrival that it does not come, if they have waited since before `then`.
     pub(super) fn give_up_arrivals(&mut self, then: Instant, error: &BackendError) {
         let in_todo = self.todo.iter_mut().filter_map(|todo| match todo {
-            Todo::Back(_, done) => Some(done),
+            Todo::Back(_, done) | Todo::Mark(done) => Some(done),
             _ => None,
         });
         let in_sent = self.sent.iter_mut().flat_map(|sent| &mut sent.tags).filter_map(|tag| match tag {
-            Tag::Done(done) => Some(done),
+            Tag::Done(done) | Tag::Mark(done) => Some(done),
             _ => None,
         });
         for done in in_todo.chain(in_sent) {
             tell(done.take_if(|done| done.began <= then), Err(error.clone()));
         }
+    }
+
+    /// Tells of the arrival of all that is to be told, if there is something.
+    pub(crate) fn flush(&mut self, now: Instant) -> Option<Told> {
+        let leaves = self.closing.is_some() && self.joined;
+        if !self.has_to_tell() && !leaves {
+            return None;
+        }
+        let (tell, told) = oneshot::channel();
+        self.later(Todo::Mark(Some(Done { tell, began: now })));
+        self.give_up_stopped(now);
+        Some(told)
+    }
+
+    /// Whether the store has still to hear something.
+    pub(super) fn has_to_tell(&self) -> bool {
+        let used = self.away.iter().flat_map(|away| &away.used).any(|used| !used.is_empty());
+        used || !self.todo.is_empty() || !self.claims.is_empty() || self.sent.is_some()
+    }
+}
+
+/// Where to hear that something has arrived.
+pub(crate) type Told = oneshot::Receiver<Result<(), BackendError>>;
+
+/// Waits for that.
+pub(crate) async fn arrived(told: Told) -> Result<(), BackendError> {
+    told.await.unwrap_or_else(|_| Err(Error::Stopped.into()))
+}
+
+/// What was to be done a while ago: of a pause there is less left.
+fn late(op: Op, age: Duration) -> Op {
+    match op {
+        Op::Pause(pause) => Op::Pause(pause.saturating_sub(age)),
+        Op::Report(
+            began,
+            Report { verdict: Verdict::RateLimited { retry_after: Some(pause) }, duration, explained },
+        ) => {
+            let verdict = Verdict::RateLimited { retry_after: Some(pause.saturating_sub(age)) };
+            Op::Report(began, Report { verdict, duration, explained })
+        }
+        other => other,
     }
 }
 

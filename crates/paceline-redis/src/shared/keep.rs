@@ -13,7 +13,7 @@ use super::apply::written;
 use super::plan::Plan;
 use super::state::{Reached, State, somebody};
 use crate::entry;
-use crate::error::{Error, plain};
+use crate::error::{Error, escaped, plain};
 use crate::handle::described;
 use crate::scripts::{Appended, Joined, VERSION};
 
@@ -29,7 +29,23 @@ struct First {
     present: Vec<Member>,
 }
 
-pub(crate) async fn keep(shared: Arc<Shared>) {
+/// A set that is kept: however that ends, by a panic too, nobody waits for it any more.
+pub(crate) struct Kept(Arc<Shared>);
+
+impl Kept {
+    pub(crate) fn new(shared: Arc<Shared>) -> Self {
+        Self(shared)
+    }
+}
+
+impl Drop for Kept {
+    fn drop(&mut self) {
+        self.0.with(|state| state.stop(Instant::now()));
+    }
+}
+
+pub(crate) async fn keep(kept: Kept) {
+    let shared = &kept.0;
     loop {
         match shared.with(|state| state.plan(Instant::now())) {
             Plan::Try => {
@@ -43,7 +59,7 @@ pub(crate) async fn keep(shared: Arc<Shared>) {
             Plan::End => break,
         }
     }
-    shared.way.leave(&shared.keys.channel, &shared).await;
+    shared.way.leave(&shared.keys.channel, shared).await;
 }
 
 impl Shared {
@@ -70,7 +86,7 @@ impl Shared {
         // Where that fails, it ends by itself.
         let _: Result<u64, Error> = self.way.ask(&*end.arg(me)).await;
         if known {
-            self.with(State::lose);
+            self.with(State::let_go);
         }
     }
 
@@ -129,6 +145,7 @@ impl Shared {
                 Joined::Limits(known) => {
                     let known = described(&known).ok_or_else(|| self.damaged("its limits cannot be read"))?;
                     let what = difference(&known, &self.limits).unwrap_or_else(|| "they are told otherwise".into());
+                    let what = escaped(&what);
                     return Err(Error::Limits { set: self.name.to_string(), what });
                 }
                 Joined::Taken => self.with(|state| state.me = somebody()),
@@ -208,4 +225,37 @@ impl Shared {
 
 fn micros(duration: Duration) -> u64 {
     u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::task::{Context, Poll, Waker};
+
+    use paceline::Priority;
+    use paceline::backend::{Ask, LimitSpec, PermitId};
+
+    use super::*;
+    use crate::nodes::Nodes;
+    use crate::options::Options;
+    use crate::tls::Tls;
+
+    #[tokio::test]
+    async fn a_panic_of_who_keeps_a_set_ends_all_waits_for_it() {
+        let nodes = Nodes::new("redis://nowhere", &Tls::default(), Duration::from_secs(1)).unwrap();
+        let limits = [("limit".into(), LimitSpec::Resource(1))];
+        let shared = Shared::new("set".into(), &limits, &Options::new("redis://nowhere"), Arc::new(nodes)).unwrap();
+        let shared = Arc::new(shared);
+        let demand = [(0, 1)].into_iter().collect();
+        let (permit, waited) = (PermitId(1), Duration::ZERO);
+        let ask = Ask { permit, demand, priority: Priority::Normal, waited, within: None };
+        let look = || shared.with(|state| state.look(permit, &Context::from_waker(Waker::noop())));
+        shared.with(|state| state.begin(&ask, Instant::now()));
+        assert!(look().is_pending());
+        let kept = Kept::new(Arc::clone(&shared));
+        let task = tokio::spawn(async move {
+            kept.0.with(|_| panic!("as if something were wrong"));
+        });
+        assert!(task.await.unwrap_err().is_panic());
+        assert!(matches!(look(), Poll::Ready(Err(error)) if error.message.contains("panicked")));
+    }
 }

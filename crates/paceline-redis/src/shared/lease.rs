@@ -23,6 +23,12 @@ impl State {
     pub(super) fn lose(&mut self) {
         let before = self.me;
         (self.me, self.known) = (somebody(), false);
+        self.let_go();
+        self.todo.insert(0, Todo::Op(Op::Clear(before)));
+    }
+
+    /// Others may have by now what was held, until that is told again.
+    pub(super) fn let_go(&mut self) {
         // Whoever was not told yet asks again.
         self.permits.retain(|_, permit| !matches!(permit, Permit::Held { told: false, .. }));
         let mut count = 0;
@@ -36,7 +42,6 @@ impl State {
             tracing::warn!(set = %self.name, permits = count, "the lease on shared limits has ended");
         }
         self.begin_anew();
-        self.todo.insert(0, Todo::Op(Op::Clear(before)));
     }
 
     /// Of permits that the store was told of anew, the latest are lost that others have been given the room of.

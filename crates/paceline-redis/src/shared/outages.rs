@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
-use paceline::backend::{Answer, Ask, BackendError, LimitSpec, PermitId, Report};
+use paceline::backend::{Answer, Ask, BackendError, Change, LimitSpec, PermitId, Report};
 use paceline::{Priority, Quota, Verdict};
 use paceline_core::image::Image as _;
 use paceline_core::{Grant, Time};
@@ -217,4 +217,60 @@ fn what_makes_no_sense_is_damage() {
     assert!(scene.state.answered(&fewer_limits, now, now).is_err());
     let gap = Told { tail: 3, ..scene.told(now, Vec::new()) };
     assert!(scene.state.answered(&gap, now, now).is_err(), "asked again at once, it would say the same");
+}
+
+#[test]
+fn what_only_an_image_tells_of_is_given_up_by_the_same_member() {
+    let mut scene = Scene::new(LimitSpec::Resource(2), Outage::Closed);
+    assert_eq!(scene.begin(1), Poll::Pending);
+    scene.tells();
+    assert_eq!((scene.look(1), scene.begin(2)), (granted(), Poll::Pending));
+    let (now, me) = (Instant::now(), scene.state.me);
+    scene.state.fill(now);
+    let image = written(&scene.state.seen.as_ref().unwrap().replica);
+    let told = Told { image, image_at: 9, tail: 9, base: 9, mark: Some([1; 24]), ..scene.told(now, Vec::new()) };
+    scene.state.answered(&told, now, now).unwrap();
+    scene.state.arrived();
+    assert!(!scene.state.joined && scene.state.sent.is_none() && scene.state.me == me);
+    assert!(matches!(scene.state.todo[..], [Todo::Hold, Todo::Ask(2)]), "{:?}", scene.state.todo);
+    assert!(!scene.state.is_lost(PermitId(1), now));
+}
+
+#[test]
+fn who_waits_for_a_set_that_nobody_keeps_is_told_so() {
+    let mut scene = Scene::new(LimitSpec::Resource(2), Outage::Closed);
+    assert_eq!((scene.begin(1), scene.begin(2)), (Poll::Pending, Poll::Pending));
+    scene.tells();
+    assert_eq!((scene.look(1), scene.look(2), scene.begin(3)), (granted(), granted(), Poll::Pending));
+    let now = Instant::now();
+    let mut before = scene.state.release(PermitId(1), now).unwrap();
+    scene.state.stop(now);
+    let mut after = scene.state.release(PermitId(2), now).unwrap();
+    let mut flush = scene.state.flush(now).unwrap();
+    for told in [&mut before, &mut after, &mut flush] {
+        assert!(told.try_recv().expect("it is told").unwrap_err().message.contains("panicked"));
+    }
+    for permit in [3, 4] {
+        assert!(matches!(scene.begin(permit), Poll::Ready(Err(error)) if !error.retryable));
+    }
+    assert!(scene.state.standing(now).is_err() && scene.state.change(Change::Reset, now).is_err());
+    assert!(scene.state.try_now(&ask(5), now).is_err());
+}
+
+#[test]
+fn pauses_that_are_told_late_are_shorter() {
+    let mut scene = Scene::new(LimitSpec::Resource(1), Outage::Closed);
+    let began = scene.began;
+    let at = |second| began + Duration::from_secs(second);
+    let wait = Verdict::RateLimited { retry_after: Some(Duration::from_secs(6)) };
+    scene.state.change(Change::Pause(Duration::from_secs(3)), at(0)).unwrap();
+    scene.tells_late(at(1), at(1));
+    assert_eq!(scene.state.standing(at(1)).unwrap().view.paused, Some(Duration::from_secs(2)));
+    scene.state.report(PermitId(1), ends(wait));
+    scene.tells_late(at(4), at(4));
+    let left = scene.state.standing(at(4)).unwrap().view.paused.unwrap();
+    assert!(left <= Duration::from_secs(3), "{left:?}");
+    scene.state.change(Change::Pause(Duration::from_secs(1)), at(4)).unwrap();
+    scene.tells_late(at(9), at(9));
+    assert_eq!(scene.state.standing(at(9)).unwrap().view.paused, None);
 }

@@ -10,7 +10,7 @@ use paceline_replica::{Asked, Key, Op, Patience};
 use tokio::sync::oneshot;
 
 use super::away::Alone;
-use super::batch::{Done, Todo};
+use super::batch::{Done, Todo, Told};
 use super::state::State;
 
 /// A demand or permit of this process.
@@ -123,6 +123,7 @@ impl State {
         let (demand, priority) = (ask.demand.clone(), ask.priority);
         let place = Place { demand, priority, began: now, waited: ask.waited, within: ask.within, number };
         self.permits.insert(ask.permit.0, Permit::Waiting { place, waker: None, asked });
+        self.give_up_stopped(now);
         self.decide_alone(ask.permit.0, now);
         if matches!(self.permits.get(&ask.permit.0), Some(Permit::Waiting { asked: false, .. })) {
             self.ask_for(Todo::Ask(ask.permit.0));
@@ -184,11 +185,7 @@ impl State {
     }
 
     /// Gives a permit back; where there is something to give, tells of its arrival.
-    pub(crate) fn release(
-        &mut self,
-        permit: PermitId,
-        now: Instant,
-    ) -> Option<oneshot::Receiver<Result<(), BackendError>>> {
+    pub(crate) fn release(&mut self, permit: PermitId, now: Instant) -> Option<Told> {
         let Some(Permit::Held { returning: returning @ false, grant, .. }) = self.permits.get_mut(&permit.0) else {
             self.forget(permit);
             return None;
@@ -198,6 +195,7 @@ impl State {
         self.free_alone(&grant, now);
         let (tell, told) = oneshot::channel();
         self.later(Todo::Back(permit.0, Some(Done { tell, began: now })));
+        self.give_up_stopped(now);
         Some(told)
     }
 

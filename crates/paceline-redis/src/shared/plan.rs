@@ -29,16 +29,22 @@ impl State {
         let alone = self.pump_alone(now);
         let grace = self.pump_grace(now);
         if let Some(trouble) = &self.trouble {
-            let again = trouble.again;
+            let (again, passes) = (trouble.again, trouble.passes);
             let overdue = self.give_up(now);
-            if now < again {
-                return Plan::Rest([alone, overdue].into_iter().flatten().fold(again, Instant::min));
+            // What is to be told may still be; the lease ends by itself.
+            let until =
+                self.closing.map(|since| if passes && self.has_to_tell() { since + self.response } else { since });
+            if until.is_some_and(|until| until <= now) {
+                return Plan::End;
             }
-            // The lease ends by itself.
-            return if self.closing { Plan::End } else { Plan::Try };
+            if now < again {
+                let times = [alone, overdue, until];
+                return Plan::Rest(times.into_iter().flatten().fold(again, Instant::min));
+            }
+            return Plan::Try;
         }
         if !self.joined {
-            return if self.closing && self.todo.is_empty() { Plan::End } else { Plan::Try };
+            return if self.closing.is_some() && self.todo.is_empty() { Plan::End } else { Plan::Try };
         }
         self.clear_stock(now);
         self.pass_slow_ones(now);
@@ -51,7 +57,7 @@ impl State {
         if self.sent.is_some()
             || goes.is_some_and(|goes| goes <= now)
             || self.behind
-            || self.closing
+            || self.closing.is_some()
             || self.away.is_some()
             || ask.is_some_and(|ask| ask <= now)
         {
@@ -88,7 +94,11 @@ impl State {
 
     /// The last word of a member that goes, in its last batch.
     pub(super) fn leave(&mut self) -> bool {
-        let last = self.closing && self.joined && self.away.is_none() && self.sent.is_none() && self.todo.len() < 1_024;
+        let last = self.closing.is_some()
+            && self.joined
+            && self.away.is_none()
+            && self.sent.is_none()
+            && self.todo.len() < 1_024;
         if last {
             let clear = Todo::Op(Op::Clear(self.me));
             for grant in self.stock.all() {

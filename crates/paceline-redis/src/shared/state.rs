@@ -67,7 +67,10 @@ pub(crate) struct State {
     pub(super) damage: Option<&'static str>,
     /// When the lease was last asked for by a question that was answered.
     pub(super) renewed: Instant,
-    pub(super) closing: bool,
+    /// Since nobody here needs it any more.
+    pub(super) closing: Option<Instant>,
+    /// Nobody keeps it any more, and why.
+    pub(super) stopped: Option<BackendError>,
     pub(super) asked: u64,
     woken: Vec<Waker>,
     busy: bool,
@@ -103,7 +106,7 @@ impl State {
         Self {
             name,
             lease: options.lease,
-            response: options.response,
+            response: options.response(),
             me: somebody(),
             known: false,
             seen: None,
@@ -127,7 +130,8 @@ impl State {
             image_due: false,
             damage: None,
             renewed: Instant::now(),
-            closing: false,
+            closing: None,
+            stopped: None,
             asked: 0,
             woken: Vec::new(),
             busy: false,
@@ -161,12 +165,13 @@ impl State {
     }
 
     /// Nobody here needs the set any more.
-    pub(crate) fn close(&mut self) {
-        self.closing = true;
+    pub(crate) fn close(&mut self, now: Instant) {
+        self.closing = Some(now);
         self.busy = true;
     }
 
-    pub(crate) fn change(&mut self, change: Change) -> Result<(), BackendError> {
+    pub(crate) fn change(&mut self, change: Change, now: Instant) -> Result<(), BackendError> {
+        self.is_kept()?;
         if let Some(trouble) = self.trouble.as_ref().filter(|trouble| !trouble.passes) {
             return Err(trouble.error.clone());
         }
@@ -191,8 +196,8 @@ impl State {
             Change::Unlearn => Op::Unlearn,
             _ => return Ok(()),
         };
-        self.change_alone(&op, Instant::now());
-        self.later(Todo::Change(op));
+        self.change_alone(&op, now);
+        self.later(Todo::Change(op, now));
         Ok(())
     }
 
@@ -206,10 +211,11 @@ impl State {
             return;
         }
         let began = self.permits.get(&permit.0).and_then(Permit::grant).map(|grant| grant.at);
-        self.later(Todo::Change(Op::Report(began, report)));
+        self.later(Todo::Change(Op::Report(began, report), Instant::now()));
     }
 
     pub(crate) fn standing(&mut self, now: Instant) -> Result<Standing, BackendError> {
+        self.is_kept()?;
         let Some(seen) = &mut self.seen else {
             let message = "nothing has been heard of it yet; ask again later".to_owned();
             let error = BackendError { message, retryable: true };

@@ -171,6 +171,7 @@ impl Shelf {
 
 impl State {
     pub(crate) fn try_now(&mut self, ask: &Ask, now: Instant) -> Result<Answer, BackendError> {
+        self.is_kept()?;
         if self.stock.most == 0 {
             return Err(Error::NotAhead { set: self.name.to_string() }.into());
         }

@@ -89,6 +89,26 @@ impl State {
         next
     }
 
+    /// Nobody keeps it any more: it was let go of, or whoever kept it has panicked.
+    pub(super) fn stop(&mut self, now: Instant) {
+        let trouble = self.trouble.as_ref().filter(|_| self.closing.is_some());
+        self.stopped = Some(trouble.map_or_else(|| Error::Stopped.into(), |trouble| trouble.error.clone()));
+        // Whatever has panicked may do so again.
+        (self.away, self.grace) = (None, None);
+        self.give_up_stopped(now);
+    }
+
+    /// Has all who wait told so where nobody keeps it any more.
+    pub(super) fn give_up_stopped(&mut self, now: Instant) {
+        let Some(error) = self.stopped.clone() else { return };
+        self.waiting().into_iter().for_each(|permit| self.fail(permit, &error, now));
+        self.give_up_arrivals(now, &error);
+    }
+
+    pub(super) fn is_kept(&self) -> Result<(), BackendError> {
+        self.stopped.clone().map_or(Ok(()), Err)
+    }
+
     /// Has somebody who waits told of an error.
     pub(super) fn fail(&mut self, permit: u128, error: &BackendError, now: Instant) {
         if let Some(Permit::Waiting { asked, .. }) = self.permits.get(&permit) {

@@ -42,12 +42,25 @@ async fn options_out_of_range_name_the_range() {
         (options().prefix(""), "1 to 100"),
         (options().lease(Duration::from_millis(10)), "10ms is not from 1s"),
         (options().response_timeout(Duration::from_secs(30)), "30s is not from 10ms to 10s"),
+        (
+            options().lease(Duration::from_secs(1)).response_timeout(Duration::from_secs(1)),
+            "1s is not from 10ms to 500ms",
+        ),
         (options().prefetch(5_000), "5000"),
         (options().forget_after(Duration::from_secs(19)), "19s is not after 20s"),
     ];
     for (options, part) in cases {
         says(&options.connect().await.expect_err(part).to_string(), &[part]);
     }
+}
+
+#[tokio::test]
+async fn the_shortest_lease_needs_nothing_else() {
+    let server = Server::start();
+    let shortest = Redis::options(&server.url()).lease(Duration::from_secs(1));
+    assert!(format!("{shortest:?}").contains("response_timeout: 500ms"));
+    shortest.connect().await.unwrap();
+    assert!(format!("{:?}", Redis::options("redis://h")).contains("response_timeout: 1s"));
 }
 
 #[tokio::test]

@@ -76,7 +76,8 @@ async fn who_finds_damage_in_use_leaves_and_goes_on_once_that_is_removed_in_real
     until("it to be as it was", || other.try_snapshot().is_ok_and(|set| set.granted == 2)).await;
     soon(other.acquire(())).await.release().await.unwrap();
     until("what is held", || other.snapshot().limit("concurrency").unwrap().used == 1).await;
-    assert!(!held.is_lost());
+    until("its holder", || !held.is_lost()).await;
+    assert_eq!(server.ask(&["ZCARD", &key("members")]), "2");
     held.release().await.unwrap();
 }
 

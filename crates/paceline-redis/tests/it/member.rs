@@ -14,6 +14,7 @@ fn member() {
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     match (name.as_str(), &words[..]) {
         ("hold", [amount, capacity]) => hold(&url, amount.parse().unwrap(), capacity.parse().unwrap()),
+        ("fork", []) => crate::forks::fork_one(&url),
         (role, words) => panic!("no role {role} {words:?}"),
     }
 }
