@@ -42,7 +42,7 @@ impl State {
             self.seen = before;
             return Err(damage);
         }
-        (self.joined, self.known) = (true, true);
+        (self.joined, self.known, self.worked) = (true, true, true);
         self.renewed = asked;
         Ok(())
     }

@@ -34,7 +34,6 @@ pub(super) struct Trouble {
 impl State {
     pub(super) fn tried(&mut self, result: Result<(), Error>, now: Instant) {
         let Err(error) = result else {
-            self.worked = true;
             if self.trouble.take().is_some_and(|trouble| trouble.failures >= FAILURES || !trouble.away) {
                 tracing::info!(set = %self.name, "the store of shared limits is back");
             }

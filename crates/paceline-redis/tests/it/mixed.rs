@@ -237,7 +237,7 @@ async fn who_waits_for_a_closed_limit_keeps_the_place_until_the_store_is_back_in
     is_away(&set).await;
     drop(soon(set.acquire([("local", 1), ("open", 1)])).await);
     tokio::time::sleep(SOON).await;
-    assert!(!goes_on.is_finished());
+    assert!(!goes_on.is_finished(), "{:?}", goes_on.await);
     cancelled.abort();
     server.restart();
     soon(goes_on).await.unwrap();
