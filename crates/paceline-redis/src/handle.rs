@@ -24,7 +24,8 @@ use crate::thread::Thread;
 use crate::way::Way;
 
 /// Limit sets shared over Redis: to be given to [`LimitSetBuilder::backend`](paceline::LimitSetBuilder::backend).
-/// Cloning gives another handle to the same connections and membership.
+/// Cloning gives another handle to the same connections and membership. In a child of the process that connected all of it
+/// is [an error](Error::Forked).
 #[derive(Clone)]
 pub struct Redis(Arc<Inner>);
 

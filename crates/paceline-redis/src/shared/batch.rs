@@ -170,7 +170,7 @@ impl State {
     /// The store has forgotten us, or what we told it last: what is held is held again, and who waits is asked for anew.
     /// What was given back has come back with the rest.
     pub(super) fn begin_anew(&mut self) {
-        self.joined = false;
+        (self.joined, self.leaving) = (false, false);
         let tags = self.sent.take().map(|sent| sent.tags).unwrap_or_default();
         let (cleared, todo): (Vec<_>, Vec<_>) =
             std::mem::take(&mut self.todo).into_iter().partition(|todo| matches!(todo, Todo::Op(Op::Clear(_))));
@@ -250,8 +250,8 @@ impl State {
 
     /// Tells of the arrival of all that is to be told, if there is something.
     pub(crate) fn flush(&mut self, now: Instant) -> Option<Told> {
-        let leaves = self.closing.is_some() && self.joined;
-        if !self.has_to_tell() && !leaves {
+        let is_to_leave = self.closing.is_some() && self.joined;
+        if !self.has_to_tell() && !is_to_leave {
             return None;
         }
         let (tell, told) = oneshot::channel();

@@ -203,9 +203,13 @@ impl Shared {
             Appended::Done(told) => {
                 let answered = self.with(|state| state.answered(&told, asked, Instant::now()));
                 answered.map_err(|why| self.damaged(why))?;
-                self.with(State::arrived);
+                self.with(|state| if state.leaving { state.left(Ok(())) } else { state.arrived() });
             }
-            Appended::Lost => self.with(State::lose),
+            // Whether by its last word, which is sent again, or by the end of its lease, nobody knows.
+            Appended::Lost => self.with(|state| match state.leaving {
+                true => state.left(Err(state.lease_ended())),
+                false => state.lose(),
+            }),
             Appended::Torn => return Err(Error::Torn { set: self.name.to_string() }),
             Appended::Gone | Appended::Diverged => {
                 tracing::warn!(set = %self.name, "the store of shared limits has lost what it was told; told again");

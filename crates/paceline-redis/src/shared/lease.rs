@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use paceline::backend::BackendError;
 use paceline_core::LimitKind;
 use paceline_replica::Op;
 
@@ -42,6 +43,11 @@ impl State {
             tracing::warn!(set = %self.name, permits = count, "the lease on shared limits has ended");
         }
         self.begin_anew();
+    }
+
+    pub(super) fn lease_ended(&self) -> BackendError {
+        let message = format!("the lease on `{}` ended before all was told", self.name);
+        BackendError { message, retryable: false }
     }
 
     /// Of permits that the store was told of anew, the latest are lost that others have been given the room of.

@@ -2,11 +2,12 @@
 
 use std::time::{Duration, Instant};
 
+use paceline::backend::BackendError;
 use paceline_core::Time;
 use paceline_replica::Op;
 use rand::Rng as _;
 
-use super::batch::Todo;
+use super::batch::{Tag, Todo, tell};
 use super::state::State;
 
 /// How much later others look than the one who should, at least.
@@ -92,7 +93,7 @@ impl State {
         }
     }
 
-    /// The last word of a member that goes, in its last batch.
+    /// Has a member that goes say its last word, in its last batch. Whether that is on its way.
     pub(super) fn leave(&mut self) -> bool {
         let last = self.closing.is_some()
             && self.joined
@@ -105,9 +106,29 @@ impl State {
                 self.later(Todo::Undo(grant));
             }
             self.later(clear);
-            self.joined = false;
+            self.leaving = true;
         }
-        last
+        self.leaving
+    }
+
+    /// It is no member any more; whether all that was to be told has arrived.
+    pub(super) fn left(&mut self, arrived: Result<(), BackendError>) {
+        (self.joined, self.leaving) = (false, false);
+        let tags = self.sent.take().map(|sent| sent.tags).unwrap_or_default();
+        for tag in tags {
+            match tag {
+                Tag::Done(done) => tell(done, Ok(())),
+                Tag::Mark(done) => tell(done, arrived.clone()),
+                _ => {}
+            }
+        }
+        for todo in std::mem::take(&mut self.todo) {
+            match todo {
+                Todo::Back(_, done) => tell(done, Ok(())),
+                Todo::Mark(done) => tell(done, arrived.clone()),
+                _ => {}
+            }
+        }
     }
 
     /// When time decides something next, and whether it is on this member to be in time.

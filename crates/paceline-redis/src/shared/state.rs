@@ -54,7 +54,7 @@ pub(crate) struct State {
     pub(super) rules: Vec<Rule>,
     /// Since the store is away.
     pub(super) away: Option<Away>,
-    /// The store was once of use.
+    /// The store was once of use: we were a member. What follows may be heard of before an answer to it is.
     pub(super) worked: bool,
     /// Since it is back, as long as others may not know.
     pub(super) grace: Option<Grace>,
@@ -69,6 +69,8 @@ pub(crate) struct State {
     pub(super) renewed: Instant,
     /// Since nobody here needs it any more.
     pub(super) closing: Option<Instant>,
+    /// What is on its way to the store is the last of it.
+    pub(super) leaving: bool,
     /// Nobody keeps it any more, and why.
     pub(super) stopped: Option<BackendError>,
     pub(super) asked: u64,
@@ -131,6 +133,7 @@ impl State {
             damage: None,
             renewed: Instant::now(),
             closing: None,
+            leaving: false,
             stopped: None,
             asked: 0,
             woken: Vec::new(),
