@@ -8,6 +8,7 @@ use std::time::Duration;
 use paceline::backend::BackendError;
 use redis::{ErrorKind, RedisError};
 
+use plain::IN_A_SCRIPT;
 pub(crate) use plain::{escaped, plain};
 
 /// What went wrong, with the values that it was about. Every message ends in what to do, and none has a password in it;
@@ -294,7 +295,7 @@ impl Error {
 
     /// Whether a script could not work with what it found.
     pub(crate) fn is_of_a_script(&self) -> bool {
-        self.is_of_another_type() || matches!(self, Self::Refused { said, .. } if said.contains("user_script:"))
+        self.is_of_another_type() || matches!(self, Self::Refused { said, .. } if said.contains(IN_A_SCRIPT))
     }
 }
 

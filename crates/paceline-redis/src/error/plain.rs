@@ -24,17 +24,31 @@ fn shown(c: char) -> impl Iterator<Item = char> {
     itself.into_iter().chain(escaped.into_iter().flatten())
 }
 
-/// From 7.0: `… script: 4c5e…, on @user_script:5.`; before: `Error running script (call to f_4c5e…): @user_script:5: …`.
+/// What a script itself could not go on with begins so.
+pub(crate) const IN_A_SCRIPT: &str = "in a script: ";
+
+/// From 7.0: `… script: 4c5e…, on @user_script:5.`; before: `Error running script (call to f_4c5e…): @user_script:5: …`. Of what
+/// the script itself cannot go on with, it is `user_script:5: …` in either.
 fn without_script(said: &str) -> String {
-    let said = said
-        .rsplit_once(" script: ")
-        .filter(|(_, place)| place.contains("@user_script:"))
-        .map_or(said, |(what, _)| what);
-    let Some((before, rest)) = said.split_once("Error running script (call to f_") else { return said.to_owned() };
-    let is_place = |part: &&str| part.contains("user_script") || part.chars().all(|c| c.is_ascii_digit());
-    let what = rest.split_once("): ").map_or(rest, |(_, what)| what);
-    let place: usize = what.split(':').take_while(|part| is_place(&part.trim())).map(|part| part.len() + 1).sum();
-    format!("{before}{}", what.get(place..).unwrap_or(what).trim_start().trim_start_matches('-'))
+    let by_place = said.rsplit_once(" script: ").filter(|(_, place)| place.contains("@user_script:"));
+    let mut said = by_place.map_or(said, |(what, _)| what).to_owned();
+    if let Some((before, (_, what))) = said
+        .split_once("Error running script (call to f_")
+        .and_then(|(before, rest)| Some((before, rest.split_once("): ")?)))
+    {
+        said = format!("{before}{}", without_place(what, "@user_script:").unwrap_or(what).trim_start_matches('-'));
+    }
+    let Some(at) = said.find("user_script:") else { return said };
+    match without_place(&said[at..], "user_script:") {
+        Some(what) => format!("{}{IN_A_SCRIPT}{what}", &said[..at]),
+        None => said,
+    }
+}
+
+/// What comes after a place in a script.
+fn without_place<'a>(said: &'a str, script: &str) -> Option<&'a str> {
+    let (line, what) = said.strip_prefix(script)?.split_once(": ")?;
+    line.trim().parse::<u32>().is_ok().then_some(what)
 }
 
 #[cfg(test)]
@@ -53,7 +67,20 @@ mod tests {
             let before = format!("ResponseError: Error running script (call to f_{hash}): {place} -WRONGTYPE {told}");
             assert_eq!(plain(&before), format!("ResponseError: WRONGTYPE {told}"));
         }
-        assert_eq!(plain("a script: of mine"), "a script: of mine");
+        let wrong = "ResponseError: in a script: bad argument #1 to 'max'";
+        assert_eq!(
+            plain(&format!(
+                "ResponseError: user_script:40: bad argument #1 to 'max' script: {hash}, on @user_script:40."
+            )),
+            wrong
+        );
+        let before = format!(
+            "ResponseError: Error running script (call to f_{hash}): @user_script:40: user_script:40: bad argument #1 to 'max'"
+        );
+        assert_eq!(plain(&before), wrong);
+        for other in ["a script: of mine", "user_script:", "Error running script (call to f_", "user_script:x: y"] {
+            assert_eq!(plain(other), other);
+        }
     }
 
     #[test]
